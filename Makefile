@@ -1,0 +1,54 @@
+# make              the library and the tool in build/
+# make test         everything that must hold, on this machine
+# make bench        the table against the peers
+# make lint         layers, line lengths, names in documents
+# BUILD=opt|debug|asan|ubsan|tsan|stress   chooses a row of flags
+BUILD  ?= opt
+CC     ?= cc
+AR     ?= ar
+PREFIX ?= /usr/local
+OUT    := out/$(BUILD)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+        -Wundef -Wpointer-arith -Wno-unused-parameter
+BASE := -std=gnu17 -g -fno-strict-aliasing -fvisibility=hidden \
+        -ftls-model=initial-exec -fPIC -pthread
+FLAGS_opt    := -O2
+FLAGS_debug  := -O1 -DSC_DEBUG
+FLAGS_stress := -O1 -DSC_DEBUG -DSC_STRESS
+FLAGS_asan   := -O1 -DSC_DEBUG -fsanitize=address -fno-omit-frame-pointer
+FLAGS_ubsan  := -O1 -DSC_DEBUG -fsanitize=undefined -fno-sanitize-recover=all
+FLAGS_tsan   := -O1 -DSC_DEBUG -fsanitize=thread
+ALL_FLAGS := $(BASE) $(WARN) $(FLAGS_$(BUILD)) $(CFLAGS)
+
+SRC := $(wildcard src/*/*.c)
+OBJ := $(SRC:%.c=$(OUT)/%.o)
+TOOL_SRC := $(wildcard tool/*.c)
+TOOL_OBJ := $(TOOL_SRC:%.c=$(OUT)/%.o)
+LIB := $(if $(filter opt,$(BUILD)),build,$(OUT))
+
+all: $(LIB)/libsancai.a $(LIB)/libsancai.so $(LIB)/sancai
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -Iinclude -MMD -MP -c $< -o $@
+
+$(LIB)/libsancai.a: $(OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(LIB)/libsancai.so: $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -shared -Wl,-soname,libsancai.so -o $@ $^ -ldl
+
+$(LIB)/sancai: $(TOOL_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -o $@ $^
+
+clean:
+	rm -rf build out
+
+-include $(OBJ:.o=.d) $(TOOL_OBJ:.o=.d)
+include $(wildcard test/test.mk bench/bench.mk tools/install.mk)
+.PHONY: all clean test bench lint install

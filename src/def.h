@@ -1,0 +1,67 @@
+/* def.h: the vocabulary of every layer: alignment, bits, atomics, checks.
+ *
+ * Nothing here has state.  Addresses are uintptr_t, sizes and byte counts
+ * size_t or uint64_t, page numbers (8 KiB pages counted from the heap base)
+ * uint32_t.
+ */
+#ifndef SC_DEF_H
+#define SC_DEF_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KIB(n) ((size_t)(n) << 10)
+#define MIB(n) ((size_t)(n) << 20)
+#define GIB(n) ((size_t)(n) << 30)
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((noinline, cold))
+#define INLINE static inline __attribute__((always_inline))
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+/* Reads memory that other threads write: the marker looks at words that the
+ * program is changing, at redzones and at dead stack frames.  Such a function
+ * is left alone by the sanitizers, on purpose. */
+#define RACY __attribute__((no_sanitize("address", "thread", "undefined")))
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define CONTAINER(p, T, m) ((T *)((char *)(p)-offsetof(T, m)))
+
+INLINE uintptr_t align_up(uintptr_t a, size_t to)
+{
+    return (a + (to - 1)) & ~(uintptr_t)(to - 1);
+}
+INLINE uintptr_t align_down(uintptr_t a, size_t to)
+{
+    return a & ~(uintptr_t)(to - 1);
+}
+INLINE size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+INLINE size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Memory orders by short name; the long spelling hides the code. */
+#define load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define load_seq(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define store_seq(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
+#define fence_signal() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#define fence_seq() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define cas_seq(p, e, d)                                          \
+    __atomic_compare_exchange_n((p), (e), (d), false,             \
+                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+
+INLINE void cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#endif

@@ -1,0 +1,138 @@
+/* os.h: the seam to the operating system; nothing above includes <sys/...>.
+ *
+ * Address space has four states (after Go's runtime/mem.go):
+ *
+ *   none --reserve--> reserved --commit--> ready --discard--> ready, zero,
+ *    ^                   ^  |                |                 not resident
+ *    +-----unreserve-----+  +----decommit----+
+ *
+ * Functions return 0 or an errno value, or NULL for no memory.  None of them
+ * allocates with malloc, takes a lock that the program can hold, or changes
+ * the caller's errno.  Those marked [signal] may run in a signal handler.
+ */
+#ifndef SC_OS_H
+#define SC_OS_H
+
+#include "../def.h"
+
+/* ---- Memory ---------------------------------------------------------- */
+
+/* Address space of `size` bytes aligned to `align` (powers of two times the
+ * OS page), not accessible; near `hint` if that is free.  NULL if none. */
+void *os_reserve(size_t size, size_t align, uintptr_t hint);
+void os_unreserve(void *p, size_t size);
+/* Makes pages of a reservation readable and writable; they read as zero. */
+int os_commit(void *p, size_t size);
+/* Back to reserved: contents are gone, access faults. */
+int os_decommit(void *p, size_t size);
+/* Ready and zero, but not resident: the kernel takes the pages.  [signal] */
+int os_discard(void *p, size_t size);
+/* New ready memory, zero, OS-page aligned; NULL and nothing changed if there
+ * is none.  [signal] */
+void *os_map(size_t size);
+void os_unmap(void *p, size_t size);
+/* Name shown in /proc/PID/maps as [anon:name]; no effect on old kernels. */
+void os_name(void *p, size_t size, const char *name);
+size_t os_page_size(void);
+uint64_t os_physical_memory(void);
+/* Address space that the process may still take; SIZE_MAX without a limit. */
+size_t os_address_space_left(void);
+/* Copies memory that may be unmapped: bytes copied, 0 if it is gone. */
+size_t os_read_memory(void *to, const void *from, size_t n);
+
+/* The k-th call from now of reserve, commit or map fails, once (k >= 1); 0 is
+ * off.  `every`: also all later ones.  For out-of-memory tests. */
+void os_fail_at(uint64_t k, bool every);
+uint64_t os_memory_calls(void);
+
+/* ---- Time, CPUs, random ---------------------------------------------- */
+
+uint64_t os_now(void);          /* monotonic ns [signal] */
+uint64_t os_thread_cpu(void);   /* CPU ns of this thread [signal] */
+uint64_t os_process_cpu(void);  /* CPU ns of all threads */
+uint64_t os_start_time(void);   /* os_now() at first call */
+int os_cpus(void);              /* CPUs that we may run on, >= 1 */
+uint64_t os_random(void);
+void os_sleep(uint64_t ns);
+void os_yield(void);
+
+/* ---- Waiting ---------------------------------------------------------- */
+
+/* Sleeps while *w == v, at most ns (UINT64_MAX: no limit).  0 when woken or
+ * *w differs, ETIMEDOUT, EINTR.  [signal] */
+int os_wait(_Atomic uint32_t *w, uint32_t v, uint64_t ns);
+void os_wake(_Atomic uint32_t *w, int n); /* [signal] */
+
+/* ---- Threads ---------------------------------------------------------- */
+
+/* A thread of ours: all signals blocked, small stack, detached. */
+int os_thread_start(void (*fn)(void *), void *arg, const char *name);
+/* The scheduler may run this thread only when a CPU has nothing else. */
+int os_thread_idle_class(bool on);
+int os_tid(void); /* [signal] */
+/* Thread ids of this process; the number of them, may be more than max. */
+int os_threads(int *tids, int max);
+/* True if that thread blocks our signal (so a handshake can't reach it). */
+bool os_thread_blocks_signal(int tid);
+/* Sends the handshake signal: 0, or ESRCH if the thread is gone. */
+int os_signal_thread(int tid);
+
+/* What the handler learns of the interrupted thread.  sp is already below
+ * the red zone; regs are the general registers; context lets os_set_pc. */
+struct os_context {
+    uintptr_t pc, sp;
+    uintptr_t regs[32];
+    int nregs;
+    void *context;
+};
+/* Installs the handshake signal (SIGURG: ignored by default, as Go chose).
+ * Signals that did not come from os_signal_thread go to the handler that was
+ * there before. */
+int os_signal_init(void (*fn)(struct os_context *));
+void os_set_pc(struct os_context *, uintptr_t pc); /* [signal] */
+int os_signal_number(void);
+
+/* A thread's memory: its stack and its thread-local blocks. */
+struct os_stack {
+    uintptr_t lo, hi; /* stack grows down from hi */
+    uintptr_t tp;     /* thread pointer: base of its TLS and descriptor */
+};
+/* Of the calling thread; not in a handler.  Touches no heap of ours. */
+int os_stack_self(struct os_stack *);
+uintptr_t os_thread_pointer(void); /* [signal] */
+/* End of the mapping that holds address a, from the kernel's own list; 0 if
+ * unmapped.  [signal] */
+uintptr_t os_mapping_end(uintptr_t a);
+
+/* Thread-local blocks of loaded modules (os_modules_load), and the thread's
+ * descriptor with its pthread_setspecific values.  tp: of that thread, which
+ * is held or is the caller.  [signal] */
+void os_tls_each(uintptr_t tp, void (*fn)(uintptr_t lo, uintptr_t hi, void *),
+                 void *arg);
+
+/* ---- Loaded objects --------------------------------------------------- */
+
+/* Takes stock of the loaded objects; not while threads are held (it takes the
+ * loader's lock).  Changes count when a library came or went. */
+int os_modules_load(void);
+/* Writable data and bss of each object taken stock of.  When threads run,
+ * `live` holds the loader's lock so that nothing is unmapped meanwhile. */
+void os_modules_each(bool live, void (*fn)(uintptr_t lo, uintptr_t hi, void *),
+                     void *arg);
+/* With all threads held: true if the stock is still what is loaded. */
+bool os_modules_current(void);
+
+/* ---- Process ----------------------------------------------------------- */
+
+void os_write_error(const char *text, size_t n); /* [signal] */
+_Noreturn void os_abort(void);
+bool os_secure_mode(void); /* set-uid, set-gid or file capabilities */
+int os_pid(void);
+void os_atfork(void (*prepare)(void), void (*parent)(void),
+               void (*child)(void));
+/* fn(arg) when a thread ends for which os_exit_arm was called. */
+int os_exit_init(void (*fn)(void *));
+int os_exit_arm(void *arg);
+void os_exit_disarm(void);
+
+#endif
