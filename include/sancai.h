@@ -281,8 +281,8 @@ SC_API void sc_stats(struct sc_stats *);
 #define SC_LAYOUT_OF_(T)                                             \
     (__extension__({                                                 \
         struct sc_layout *sc_r_;                                     \
-        __asm__(".weakref sc_w_" #T ", sc_layout_" #T "\n\t"         \
-                "movq sc_w_" #T "@GOTPCREL(%%rip), %0"               \
+        __asm__(".weakref sc_w_" #T "_%=, sc_layout_" #T "\n\t"      \
+                "movq sc_w_" #T "_%=@GOTPCREL(%%rip), %0"            \
                 : "=r"(sc_r_));                                      \
         sc_r_;                                                       \
     }))
@@ -290,9 +290,9 @@ SC_API void sc_stats(struct sc_stats *);
 #define SC_LAYOUT_OF_(T)                                             \
     (__extension__({                                                 \
         struct sc_layout *sc_r_;                                     \
-        __asm__(".weakref sc_w_" #T ", sc_layout_" #T "\n\t"         \
-                "adrp %0, :got:sc_w_" #T "\n\t"                      \
-                "ldr %0, [%0, :got_lo12:sc_w_" #T "]"                \
+        __asm__(".weakref sc_w_" #T "_%=, sc_layout_" #T "\n\t"      \
+                "adrp %0, :got:sc_w_" #T "_%=\n\t"                   \
+                "ldr %0, [%0, :got_lo12:sc_w_" #T "_%=]"             \
                 : "=r"(sc_r_));                                      \
         sc_r_;                                                       \
     }))

@@ -40,19 +40,25 @@ INLINE uintptr_t align_down(uintptr_t a, size_t to)
 INLINE size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 INLINE size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 
+/* clang's builtins refuse an _Atomic object: the same, without the word. */
+#ifdef __clang__
+#define ATOMIC_(p) ((__typeof__((void)0, *(p)) *)(p))
+#else
+#define ATOMIC_(p) (p)
+#endif
 /* Memory orders by short name; the long spelling hides the code. */
-#define load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define load_seq(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
-#define store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define store_seq(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
-#define add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-#define sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
+#define load_relaxed(p) __atomic_load_n(ATOMIC_(p), __ATOMIC_RELAXED)
+#define load_acquire(p) __atomic_load_n(ATOMIC_(p), __ATOMIC_ACQUIRE)
+#define load_seq(p) __atomic_load_n(ATOMIC_(p), __ATOMIC_SEQ_CST)
+#define store_relaxed(p, v) __atomic_store_n(ATOMIC_(p), (v), __ATOMIC_RELAXED)
+#define store_release(p, v) __atomic_store_n(ATOMIC_(p), (v), __ATOMIC_RELEASE)
+#define store_seq(p, v) __atomic_store_n(ATOMIC_(p), (v), __ATOMIC_SEQ_CST)
+#define add_relaxed(p, v) __atomic_fetch_add(ATOMIC_(p), (v), __ATOMIC_RELAXED)
+#define sub_relaxed(p, v) __atomic_fetch_sub(ATOMIC_(p), (v), __ATOMIC_RELAXED)
 #define fence_signal() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define fence_seq() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define cas_seq(p, e, d)                                          \
-    __atomic_compare_exchange_n((p), (e), (d), false,             \
+    __atomic_compare_exchange_n(ATOMIC_(p), (e), (d), false,      \
                                 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
 INLINE void cpu_relax(void)

@@ -1,8 +1,8 @@
 /* base.h: messages, locks, knobs, histograms: what every layer uses.
  *
- * Rooms: say.c (text without allocation), lock.c (ranked locks), knob.c (the
- * table of settings), hist.c (histograms of times), rand.c is in def.h's
- * spirit a few lines in say.c's neighbour base.h itself.
+ * Rooms: say.c (text without allocation), lock.c (locks with a rank), knob.c
+ * (the table of settings, its rows in knob.def), hist.c (histograms of times).
+ * The random number generator is four lines, at the end of this file.
  */
 #ifndef SC_BASE_H
 #define SC_BASE_H

@@ -77,20 +77,37 @@ bool os_thread_blocks_signal(int tid);
 /* Sends the handshake signal: 0, or ESRCH if the thread is gone. */
 int os_signal_thread(int tid);
 
-/* What the handler learns of the interrupted thread.  sp is already below
- * the red zone; regs are the general registers; context lets os_set_pc. */
+/* What the handler learns of the interrupted thread.  regs are the general
+ * registers; context lets os_set_pc.
+ *
+ * To find every pointer that the thread holds, scan from sp to the top of its
+ * stack, and [frame_lo, frame_hi) too.  sp is already below the red zone and
+ * below what the kernel saved on that stack (the vector registers as well).
+ * The second range is not empty only if the thread has an alternate signal
+ * stack and the handler runs there.  on_alternate: so does the thread itself
+ * (it was in a handler of the program's): then sp is in the second range, and
+ * where its own stack was left off is what os_outer_sp guesses. */
 struct os_context {
     uintptr_t pc, sp;
+    uintptr_t frame_lo, frame_hi;
     uintptr_t regs[32];
     int nregs;
+    bool on_alternate;
     void *context;
 };
+/* The lowest place in the stack [lo, hi) that the alternate stack knows of,
+ * less the red zone; 0 if it knows of none.  For on_alternate.  [signal] */
+uintptr_t os_outer_sp(const struct os_context *, uintptr_t lo, uintptr_t hi);
 /* Installs the handshake signal (SIGURG: ignored by default, as Go chose).
  * Signals that did not come from os_signal_thread go to the handler that was
- * there before. */
+ * there before, after fn: a foreign one may have swallowed ours, so fn can be
+ * called when nobody asked.  Again: replaces fn. */
 int os_signal_init(void (*fn)(struct os_context *));
 void os_set_pc(struct os_context *, uintptr_t pc); /* [signal] */
 int os_signal_number(void);
+/* For a thread of os_thread_start that runs the program's code: lets our
+ * signal through. */
+void os_signal_unblock(void);
 
 /* A thread's memory: its stack and its thread-local blocks. */
 struct os_stack {
@@ -121,6 +138,9 @@ void os_modules_each(bool live, void (*fn)(uintptr_t lo, uintptr_t hi, void *),
                      void *arg);
 /* With all threads held: true if the stock is still what is loaded. */
 bool os_modules_current(void);
+/* Leaves [lo, hi) out of what os_modules_each reports, for good: tables of our
+ * own.  At most 32 such ranges; more have no effect. */
+void os_modules_skip(uintptr_t lo, uintptr_t hi);
 
 /* ---- Process ----------------------------------------------------------- */
 

@@ -1,0 +1,123 @@
+// Package meter is what bench/meter.h and bench/port.c are for the C
+// programs: a histogram of operation times, the random numbers, and the two
+// lines at the end, with the runtime's own account of its collections.
+package meter
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"os"
+	"runtime/metrics"
+	"strconv"
+	"time"
+)
+
+// Meter counts times in buckets of 16 per doubling; see bench/meter.h.
+type Meter struct {
+	count, max uint64
+	bucket     [16 * 61]uint64
+}
+
+var epoch = time.Now()
+
+// Now is in nanoseconds.  Since reads the monotonic clock only.
+func Now() uint64 { return uint64(time.Since(epoch)) }
+
+func index(ns uint64) int {
+	if ns < 16 {
+		return int(ns)
+	}
+	shift := 59 - bits.LeadingZeros64(ns)
+	return 16*shift + int(ns>>shift)
+}
+
+func (m *Meter) Add(ns uint64) {
+	m.count++
+	m.bucket[index(ns)]++
+	if ns > m.max {
+		m.max = ns
+	}
+}
+
+func (m *Meter) Merge(from *Meter) {
+	m.count += from.count
+	m.max = max(m.max, from.max)
+	for i, n := range from.bucket {
+		m.bucket[i] += n
+	}
+}
+
+// at is the time within which that share of the operations was done.
+func (m *Meter) at(share float64) uint64 {
+	want, seen := uint64(share*float64(m.count)), uint64(0)
+	for i, n := range m.bucket {
+		seen += n
+		if seen > want {
+			shift := max(i/16-1, 0)
+			return min(uint64(i+1-16*shift)<<shift, m.max)
+		}
+	}
+	return m.max
+}
+
+// pauses finds the p99.9 and the maximum of the runtime's histogram of
+// pauses, in nanoseconds: upper ends of its buckets.
+func pauses(h *metrics.Float64Histogram) (p999, most uint64) {
+	var all, seen uint64
+	for _, n := range h.Counts {
+		all += n
+	}
+	want := uint64(0.999 * float64(all))
+	for i, n := range h.Counts {
+		end := h.Buckets[i+1]
+		if math.IsInf(end, 1) {
+			end = h.Buckets[i]
+		}
+		seen += n
+		if n > 0 {
+			most = uint64(end * 1e9)
+		}
+		if seen > want && p999 == 0 && n > 0 {
+			p999 = most
+		}
+	}
+	return
+}
+
+// Report prints the lines that bench/run collects.
+func Report(m *Meter, check uint64) {
+	s := []metrics.Sample{
+		{Name: "/gc/cycles/total:gc-cycles"},
+		{Name: "/cpu/classes/gc/total:cpu-seconds"},
+		{Name: "/sched/pauses/total/gc:seconds"},
+	}
+	metrics.Read(s)
+	p999, most := pauses(s[2].Value.Float64Histogram())
+	fmt.Printf("CHECK %016x\n", check)
+	fmt.Fprintf(os.Stderr, "BENCH ops=%d op_p999_ns=%d op_max_ns=%d "+
+		"cycles=%d gc_cpu_ns=%d hold_p999_ns=%d hold_max_ns=%d\n",
+		m.count, m.at(0.999), m.max, s[0].Value.Uint64(),
+		uint64(s[1].Value.Float64()*1e9), p999, most)
+}
+
+// Scramble is every program's source of random numbers (splitmix64).
+func Scramble(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Size is argument i; what names it when it is missing.
+func Size(i int, what string) uint64 {
+	if i < len(os.Args) {
+		n, err := strconv.ParseUint(os.Args[i], 10, 64)
+		if err == nil && n > 0 {
+			return n
+		}
+	}
+	fmt.Fprintf(os.Stderr, "argument %d must be the %s\n", i, what)
+	os.Exit(2)
+	return 0
+}

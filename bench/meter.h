@@ -1,0 +1,71 @@
+/* meter.h: how long each operation took, in a histogram that costs little
+ * more than reading the clock; and the two lines that a program ends with.
+ *
+ *   bucket   0 .. 15   16 .. 31   32 .. 47   48 ...
+ *   from ns  0 .. 15   16 .. 31   32,34..62  64,68,..  16 buckets per doubling
+ *
+ * So a bucket is at most 1/16 of its value wide.  A meter belongs to one
+ * thread; meter_merge adds up those of several.  The Go programs have the
+ * same in bench/go/meter.
+ */
+#ifndef BENCH_METER_H
+#define BENCH_METER_H
+
+#include <stdint.h>
+#include <time.h>
+
+enum { METER_BUCKETS = 16 * 61 };   /* any 64-bit number of nanoseconds */
+
+struct meter {
+    uint64_t count, max, bucket[METER_BUCKETS];
+};
+
+static inline uint64_t meter_clock(clockid_t which)
+{
+    struct timespec t;
+    clock_gettime(which, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static inline uint64_t meter_now(void)
+{
+    return meter_clock(CLOCK_MONOTONIC);
+}
+
+static inline unsigned meter_index(uint64_t ns)
+{
+    if (ns < 16)
+        return (unsigned)ns;
+    unsigned shift = 59 - (unsigned)__builtin_clzll(ns);
+    return 16 * shift + (unsigned)(ns >> shift);
+}
+
+static inline void meter_add(struct meter *m, uint64_t ns)
+{
+    m->count++;
+    m->bucket[meter_index(ns)]++;
+    if (ns > m->max)
+        m->max = ns;
+}
+
+void meter_merge(struct meter *into, const struct meter *from);
+
+/* The time within which that share of the operations was done. */
+uint64_t meter_at(const struct meter *, double share);
+
+/* "CHECK sum" on standard output, "BENCH key=value ..." on standard error. */
+void meter_report(const struct meter *, uint64_t check);
+
+/* Every program's random numbers: a counter, scrambled (splitmix64). */
+static inline uint64_t scramble(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* A size from the command line; says what is missing and exits with 2. */
+uint64_t size_argument(int argc, char **argv, int i, const char *what);
+
+#endif

@@ -1,0 +1,272 @@
+/* api.c: the small entry points: threads, roots, stores' kin, collection.
+ *
+ * Each is: start the library, enter (the thread may not be interrupted), do
+ * one thing of a lower layer, leave (answer a handshake that waited).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "api.h"
+
+#define HEAD_START 50000000ull /* ns that sc_collect gives queued cleanups */
+
+void misuse(const char *fmt, ...)
+{
+    char line[400];
+    __builtin_va_list ap;
+    __builtin_va_start(ap, fmt);
+    say_vformat(line, sizeof line, fmt, ap);
+    __builtin_va_end(ap);
+    say("%s", line);
+    if (knobs.misuseabort)
+        os_abort();
+}
+
+/* ---- Collection ---------------------------------------------------------- */
+
+SC_API void sc_collect(void)
+{
+    struct thread *t = api_enter();
+    if (!t)
+        return;
+    cycle_collect(t);
+    life_wait(t, HEAD_START);
+    thread_leave(t);
+}
+
+SC_API void sc_release_memory(void)
+{
+    struct thread *t = api_enter();
+    if (!t)
+        return;
+    cycle_collect(t);
+    page_cache_flush(&t->cache.pages);
+    scavenge_now(UINT64_MAX, true);
+    thread_leave(t);
+}
+
+/* ---- Threads ---------------------------------------------------------------- */
+
+SC_API int sc_thread_attach(void)
+{
+    return api_start() ? thread_attach() : ENOMEM;
+}
+
+SC_API void sc_thread_detach(void)
+{
+    if (thread_self)
+        thread_detach(thread_self, true);
+    else
+        misuse("sc_thread_detach: this thread is not attached; call it once "
+               "per attached thread.");
+}
+
+SC_API void sc_poll(void)
+{
+    struct thread *t = thread_self;
+    if (t && load_relaxed(&t->want) != load_relaxed(&t->done)) {
+        thread_enter();
+        store_relaxed(&t->pending, 1);
+        thread_leave(t);
+    }
+}
+
+SC_API void sc_blocking_begin(void)
+{
+    struct thread *t = api_enter();
+    if (!t)
+        return;
+    thread_leave(t);
+    if (load_relaxed(&t->state) != THREAD_RUNNING)
+        misuse("sc_blocking_begin: this thread is in a blocking region "
+               "already; end that one first.");
+    else
+        thread_block_begin(t);
+}
+
+SC_API void sc_blocking_end(void)
+{
+    struct thread *t = thread_self;
+    if (!t || load_relaxed(&t->state) == THREAD_RUNNING)
+        misuse("sc_blocking_end: this thread is not in a blocking region; "
+               "call sc_blocking_begin first.");
+    else
+        thread_block_end(t);
+}
+
+/* ---- Roots --------------------------------------------------------------------- */
+
+SC_API int sc_root_add(void *start, size_t n)
+{
+    struct thread *t = api_enter();
+    if (!t)
+        return ENOMEM;
+    int e = root_add((uintptr_t)start, n);
+    /* What stands there already must not wait for the next cycle. */
+    if (!e && load_relaxed(&gc.marking))
+        for (size_t i = 0; i + 8 <= n; i += 8)
+            barrier_shade(t, *(uintptr_t *)((char *)start + i));
+    thread_leave(t);
+    return e;
+}
+
+SC_API int sc_root_remove(void *start)
+{
+    struct thread *t = api_enter();
+    if (!t)
+        return ENOMEM;
+    int e = root_remove((uintptr_t)start);
+    thread_leave(t);
+    if (e)
+        misuse("sc_root_remove: %p is not the start of a registered range; "
+               "give the address that sc_root_add was given.", start);
+    return e;
+}
+
+SC_API NOINLINE void sc_keep_alive(const void *p)
+{
+    __asm__ volatile("" : : "r"(p) : "memory");
+}
+
+/* ---- Objects -------------------------------------------------------------------- */
+
+/* The part of a thread's own run that was not handed out yet. */
+static bool not_yet_handed_out(uintptr_t a)
+{
+    struct thread *t = thread_self;
+    for (unsigned i = 0; t && i < t->cache.nused; i++) {
+        const struct run *r = &t->cache.run[t->cache.used[i]];
+        if (a >= r->cur && a < r->end)
+            return true;
+    }
+    return false;
+}
+
+static bool find(const void *p, struct object *o)
+{
+    return object_find((uintptr_t)p, o) && !not_yet_handed_out((uintptr_t)p);
+}
+
+SC_API void *sc_base(const void *p)
+{
+    struct object o;
+    return find(p, &o) ? (void *)o.base : 0;
+}
+
+SC_API size_t sc_size(const void *p)
+{
+    struct object o;
+    return find(p, &o) ? align_down(o.size, 16) : 0;
+}
+
+static const struct sc_shape *shape_in(const struct object *o)
+{
+    return o->span->class == CLASSES ? o->span->shape
+                                     : classes[o->span->class].shape;
+}
+
+/* The slot fits, and is not more than twice too large. */
+static bool stays(const struct object *o, size_t n)
+{
+    return n < o->size && (n + 1 > o->size / 2 || o->size <= 32);
+}
+
+SC_API void *sc_realloc(void *p, size_t n)
+{
+    struct object o;
+    if (!p)
+        return sc_alloc(n);
+    if (!find(p, &o) || (uintptr_t)p != o.base) {
+        misuse("sc_realloc: %p is not the start of an object of the heap; "
+               "give a pointer that an allocation function returned.", p);
+        errno = EINVAL;
+        return 0;
+    }
+    if (stays(&o, n))
+        return p;
+    if (n >= PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return 0;
+    }
+    void *to = new_object(n + 1, (enum kind)o.kind, shape_in(&o));
+    if (!to)
+        return 0;
+    size_t k = min_size(n, o.size);
+    if (o.kind == KIND_NOSCAN)
+        memcpy(to, p, k);
+    else
+        sc_copy(to, p, k);
+    return to;
+}
+
+/* ---- sc_free: a hint that is checked ---------------------------------------------- */
+
+static struct meta_pool freed_pool =
+    META_POOL(8 * sizeof(uint64_t), META_SPAN);
+
+/* The span's bitmap of freed slots; NULL: no memory (then the hint is lost). */
+static _Atomic uint64_t *freed_bits(struct span *s)
+{
+    _Atomic uint64_t *have = load_acquire(&s->freed), *none = 0;
+    if (have)
+        return have;
+    _Atomic uint64_t *mine = meta_pool_get(&freed_pool);
+    if (!mine)
+        return 0;
+    memset((void *)mine, 0, 8 * sizeof *mine);
+    if (cas_seq(&s->freed, &none, mine))
+        return mine;
+    meta_pool_put(&freed_pool, (void *)mine);
+    return none;
+}
+
+/* Large memory goes back at once; it reads as zero until it is reclaimed. */
+static void discard(const struct object *o)
+{
+    if (o->span->state == SPAN_LARGE && o->size >= MIB(1))
+        os_discard((void *)o->base, o->span->npages * PAGE_SIZE);
+}
+
+static void free_object(struct object *o, const void *p)
+{
+    _Atomic uint64_t *f = freed_bits(o->span);
+    uint64_t bit = slot_bit(o->slot);
+    if (!f)
+        return;
+    if (__atomic_fetch_or(&f[o->slot >> 6], bit, __ATOMIC_SEQ_CST) & bit)
+        misuse("sc_free: %p was freed before; free an object once, or leave "
+               "it to the collector. Nothing was changed.", p);
+    else
+        discard(o);
+}
+
+/* Tiny objects share a block: only the block could be freed. */
+static bool may_be_tiny(const struct object *o)
+{
+    return o->kind == KIND_NOSCAN && o->size == 32;
+}
+
+SC_API void sc_free(void *p)
+{
+    struct object o;
+    if (!p)
+        return;
+    struct thread *t = api_enter();
+    if (!t)
+        return;
+    if (!find(p, &o) || ((uintptr_t)p != o.base && !may_be_tiny(&o)))
+        misuse("sc_free: %p is not the start of an object of the heap; give "
+               "a pointer that an allocation function returned. Nothing was "
+               "changed.", p);
+    else if (!may_be_tiny(&o))
+        free_object(&o, p);
+    thread_leave(t);
+}
+
+SC_API void sc_stats(struct sc_stats *s)
+{
+    if (api_start())
+        obs_stats(s);
+    else
+        memset(s, 0, sizeof *s);
+}

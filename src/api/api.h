@@ -1,0 +1,27 @@
+/* api.h: what the entry points share. */
+#ifndef SC_API_H
+#define SC_API_H
+
+#include "../obs/obs.h"
+
+/* ---- start.c: the library comes to life at its first use --------------- */
+
+/* True once memory can be had; idempotent, any thread. */
+bool api_start(void);
+/* thread_enter, after api_start.  NULL with errno ENOMEM. */
+struct thread *api_enter(void);
+
+/* ---- new.c: allocation -------------------------------------------------- */
+
+/* n bytes of a kind; shape for precise and traced ones.  Zeroed unless
+ * noscan.  NULL with errno ENOMEM. */
+void *new_object(size_t n, enum kind, const struct sc_shape *);
+
+void new_init(void);
+
+/* ---- misuse (api.c) ------------------------------------------------------------ */
+
+/* One line: what, where, what to do; aborts only if misuseabort is set. */
+void misuse(const char *fmt, ...) PRINTF(1, 2) COLD;
+
+#endif

@@ -1,0 +1,316 @@
+/* new.c: an object is made.
+ *
+ *   fast    cur += size in the thread's run of that class        ~10 instructions
+ *   slow    the next run of the cached span
+ *           pay: sweeping, marking (assist.c); ask for a cycle
+ *           the next span: central list, swept on the way, or fresh pages
+ *           an emergency cycle; then NULL with ENOMEM
+ *
+ * The functions in section sc_fast are the fast path: straight-line code whose
+ * only effect is the store to run.cur.  A handshake may interrupt them
+ * anywhere (cache.c, C1 to C3; handshake.c looks at the program counter).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "api.h"
+
+#define SC_FAST __attribute__((section("sc_fast")))
+#define TINY_BLOCK 32   /* shared by noscan objects below 16 bytes */
+#define TINY_CLASS 1    /* size class of 32 bytes */
+#define FAST_MAX 1024
+#define EMERGENCIES 2   /* cycles tried before memory is said to be out */
+
+/* size class by (n + 15) / 16, for n <= FAST_MAX */
+static uint8_t class_by_16[FAST_MAX / 16 + 2];
+
+void new_init(void)
+{
+    for (unsigned i = 0; i < COUNT(class_by_16); i++)
+        class_by_16[i] = (uint8_t)size_class(i * 16);
+}
+
+/* ---- Slow ------------------------------------------------------------------ */
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return 0;
+}
+
+static void *bump(struct thread *t, unsigned c)
+{
+    struct run *r = &t->cache.run[c];
+    void *p = (void *)r->cur;
+    r->cur += classes[c].size;
+    return p;
+}
+
+/* A cycle and memory given back, as a last resort. */
+static bool emergency(struct thread *t, int tries, size_t bytes)
+{
+    if (tries >= EMERGENCIES)
+        return false;
+    cache_flush_counts(&t->cache);
+    cycle_collect(t);
+    policy_fit_limit(bytes);
+    return true;
+}
+
+/* The cached span of class c has room in its current run; false: no memory. */
+static bool refill(struct thread *t, unsigned c)
+{
+    size_t bytes = classes[c].npages * PAGE_SIZE;
+    for (int tries = 0;; tries++) {
+        assist_before(t, bytes);
+        if (cache_next_run(&t->cache, c))
+            return true;
+        policy_fit_limit(bytes);
+        struct span *s = central_take(c, t->cache.gen, &t->cache.pages);
+        if (s) {
+            cache_set_span(&t->cache, c, s);
+            if (cache_next_run(&t->cache, c))
+                return true;
+        } else if (!emergency(t, tries, bytes)) {
+            return false;
+        }
+    }
+}
+
+static void *new_large(size_t n, enum kind, const struct sc_shape *, bool);
+
+static COLD void *new_small(unsigned c)
+{
+    const struct class *k = &classes[c];
+    if (unlikely(knobs.efence))
+        return new_large(k->size, (enum kind)k->kind, k->shape, true);
+    struct thread *t = api_enter();
+    if (!t)
+        return 0;
+    if (unlikely(knobs.gcstress))
+        assist_before(t, 0);
+    t->cache.slow++;
+    void *p = 0;
+    if (t->cache.run[c].cur + k->size <= t->cache.run[c].end ||
+        cache_next_run(&t->cache, c) || refill(t, c))
+        p = bump(t, c);
+    thread_leave(t);
+    return p ? p : out_of_memory();
+}
+
+/* ---- Large -------------------------------------------------------------------- */
+
+static RACY void zero_large(void *p, size_t n) { memset(p, 0, n); }
+
+static struct span *take_large(struct thread *t, size_t n, enum kind kind,
+                               const struct sc_shape *shape, bool *zero)
+{
+    size_t bytes = align_up(n, PAGE_SIZE);
+    for (int tries = 0;; tries++) {
+        assist_before(t, bytes);
+        policy_fit_limit(bytes);
+        struct span *s = span_new_large(n, kind, shape, t->cache.gen, zero);
+        if (s || !emergency(t, tries, bytes))
+            return s;
+    }
+}
+
+/* Zeroed outside all locks and before anybody can see it; then published with
+ * the colour that the thread has at that moment. */
+static void *new_large(size_t n, enum kind kind, const struct sc_shape *shape,
+                       bool guard)
+{
+    bool zero = false;
+    if (n > PTRDIFF_MAX)
+        return out_of_memory();
+    struct thread *t = api_enter();
+    if (!t)
+        return 0;
+    struct span *s = take_large(t, n, kind, shape, &zero);
+    if (!s) {
+        thread_leave(t);
+        return out_of_memory();
+    }
+    if (!zero && kind != KIND_NOSCAN)
+        zero_large((void *)span_start(s), s->npages * PAGE_SIZE);
+    s->guarded = guard;
+    s->gen = t->cache.gen;
+    t->cache.alloc_bytes += s->npages * PAGE_SIZE;
+    t->cache.alloc_objects++;
+    void *p = (void *)span_start(s);
+    span_publish_large(s, t->cache.black);
+    central_give_large(s);
+    cache_flush_counts(&t->cache);
+    thread_leave(t);
+    return p;
+}
+
+/* ---- By kind ------------------------------------------------------------------- */
+
+static unsigned class_for(size_t n, enum kind kind,
+                          const struct sc_shape *shape)
+{
+    if (kind == KIND_NOSCAN)
+        return CLASS_NOSCAN + size_class(n);
+    if (kind == KIND_CONSERVATIVE)
+        return CLASS_CONSERVATIVE + size_class(n);
+    return class_of_shape(shape, n);
+}
+
+void *new_object(size_t n, enum kind kind, const struct sc_shape *shape)
+{
+    if (!api_start())
+        return out_of_memory();
+    if (unlikely(n > SMALL_MAX))
+        return new_large(n, kind, shape, false);
+    unsigned c = class_for(n, kind, shape);
+    if (unlikely(c == CLASSES)) /* class numbers are used up */
+        return new_large(n, kind, shape, false);
+    struct thread *t = thread_self;
+    if (t) {
+        struct run *r = &t->cache.run[c];
+        uintptr_t p = r->cur, e = p + classes[c].size;
+        if (e <= r->end) {
+            r->cur = e;
+            return (void *)p;
+        }
+    }
+    return new_small(c);
+}
+
+/* One byte more than asked, so that a pointer past the end is inside. */
+static size_t padded(size_t n) { return n + 1 ? n + 1 : SIZE_MAX; }
+
+static COLD void *alloc_any(size_t n)
+{
+    return new_object(padded(n), KIND_CONSERVATIVE, 0);
+}
+
+SC_API SC_FAST void *sc_alloc(size_t n)
+{
+    struct thread *t = thread_self;
+    if (unlikely(n >= FAST_MAX || !t))
+        return alloc_any(n);
+    unsigned c = CLASS_CONSERVATIVE + class_by_16[(n + 16) >> 4];
+    struct run *r = &t->cache.run[c];
+    uintptr_t p = r->cur, e = p + classes[c].size;
+    if (unlikely(e > r->end))
+        return new_small(c);
+    r->cur = e;
+    return (void *)p;
+}
+
+/* ---- Tiny: noscan objects below 16 bytes --------------------------------------- */
+
+static size_t tiny_align(size_t n)
+{
+    return n & 7 ? n & 3 ? n & 1 ? 1 : 2 : 4 : 8;
+}
+
+/* The rest of a block serves the next ones; blocks live as wholes. */
+static COLD void *tiny_block(size_t n)
+{
+    uintptr_t p = (uintptr_t)new_object(TINY_BLOCK, KIND_NOSCAN, 0);
+    if (!p)
+        return 0;
+    struct thread *t = api_enter();
+    if (!t)
+        return (void *)p;
+    t->cache.tiny.cur = p + n;
+    fence_signal();
+    t->cache.tiny.end = p + TINY_BLOCK;
+    thread_leave(t);
+    return (void *)p;
+}
+
+/* Ends strictly inside the block: one past the end is inside as well. */
+static SC_FAST void *new_tiny(size_t n)
+{
+    struct thread *t = thread_self;
+    if (unlikely(!t || knobs.efence))
+        return tiny_block(n);
+    struct run *r = &t->cache.tiny;
+    uintptr_t p = align_up(r->cur, tiny_align(n));
+    if (unlikely(p + n >= r->end))
+        return tiny_block(n);
+    r->cur = p + n;
+    return (void *)p;
+}
+
+static COLD void *alloc_noscan_any(size_t n)
+{
+    return new_object(padded(n), KIND_NOSCAN, 0);
+}
+
+SC_API SC_FAST void *sc_alloc_noscan(size_t n)
+{
+    struct thread *t = thread_self;
+    if (n < 16)
+        return new_tiny(n);
+    if (unlikely(n >= FAST_MAX || !t))
+        return alloc_noscan_any(n);
+    unsigned c = CLASS_NOSCAN + class_by_16[(n + 16) >> 4];
+    struct run *r = &t->cache.run[c];
+    uintptr_t p = r->cur, e = p + classes[c].size;
+    if (unlikely(e > r->end))
+        return new_small(c);
+    r->cur = e;
+    return (void *)p;
+}
+
+/* ---- Typed --------------------------------------------------------------------- */
+
+/* A noscan object that the caller was promised zeroed. */
+static void *zeroed(void *p, size_t n)
+{
+    return p ? memset(p, 0, n) : 0;
+}
+
+static COLD void *new_typed_slow(struct sc_layout *l, size_t n, bool single)
+{
+    const struct sc_shape *s = api_start() ? shape_of(l) : 0;
+    if (!s)
+        return out_of_memory();
+    enum kind kind = (enum kind)s->large;
+    if (single && n <= SMALL_MAX && kind != KIND_NOSCAN) {
+        unsigned c = class_for(n, kind, s);
+        if (c != CLASSES)
+            store_release(&l->single, c + 1);
+    }
+    void *p = new_object(n, kind, s);
+    return kind == KIND_NOSCAN ? zeroed(p, n) : p;
+}
+
+static COLD void *new_untyped(size_t n, int noscan)
+{
+    if (noscan)
+        return zeroed(new_object(n, KIND_NOSCAN, 0), n);
+    return new_object(n, KIND_CONSERVATIVE, 0);
+}
+
+SC_API SC_FAST void *sc_new_one(struct sc_layout *l, size_t n, int noscan)
+{
+    struct thread *t = thread_self;
+    if (unlikely(!l))
+        return new_untyped(n, noscan);
+    unsigned c = load_relaxed(&l->single);
+    if (unlikely(!c || !t))
+        return new_typed_slow(l, n, true);
+    c--;
+    struct run *r = &t->cache.run[c];
+    uintptr_t p = r->cur, e = p + classes[c].size;
+    if (unlikely(e > r->end))
+        return new_small(c);
+    r->cur = e;
+    return (void *)p;
+}
+
+SC_API void *sc_new_many(struct sc_layout *l, size_t n, size_t size,
+                         int noscan)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX)
+        return out_of_memory();
+    bytes = padded(bytes);
+    return l ? new_typed_slow(l, bytes, false) : new_untyped(bytes, noscan);
+}

@@ -1,0 +1,122 @@
+/* assist.c: who allocates while marking goes on, marks.
+ *
+ *   bytes allocated --> debt --x ratio--> scan work owed
+ *                                 |-- paid from the workers' credit, else
+ *                                 +-- by scanning here
+ *
+ * The ratio (pacer.c) is such that marking ends before the heap reaches its
+ * goal, however fast the program allocates.  Debt is paid in pieces of at
+ * least 64 KiB of work, so that the price of asking is spread (Go's
+ * gcOverAssistWork); what was paid too much is kept as credit of the thread.
+ *
+ * Sweeping is paid for in the same place, before marking can be owed.
+ */
+#include "collect.h"
+
+#define OVER_ASSIST KIB(64)
+/* A thread is asked for less than this at a time, so that a handshake never
+ * waits long for it (about 20 us of scanning). */
+#define ASSIST_PIECE KIB(32)
+
+_Atomic uint64_t assist_ns;
+static _Atomic double ratio;
+
+void assist_set_ratio(double work_per_byte)
+{
+    __atomic_store(&ratio, &work_per_byte, __ATOMIC_RELAXED);
+}
+
+static double get_ratio(void)
+{
+    double d;
+    __atomic_load(&ratio, &d, __ATOMIC_RELAXED);
+    return d;
+}
+
+/* Takes up to n from the credit of the background workers. */
+static int64_t take_credit(int64_t n)
+{
+    int64_t have = load_relaxed(&gc.credit);
+    if (have <= 0)
+        return 0;
+    int64_t some = have < n ? have : n;
+    __atomic_fetch_sub(&gc.credit, some, __ATOMIC_RELAXED);
+    return some;
+}
+
+/* Lets a waiting handshake in between two pieces. */
+static void breathe(struct thread *t)
+{
+    if (!load_relaxed(&t->pending) || load_relaxed(&t->busy) != 1)
+        return;
+    thread_leave(t);
+    thread_enter();
+}
+
+static int64_t scan_here(struct thread *t, int64_t owed)
+{
+    int64_t done = 0;
+    uint64_t begin = os_thread_cpu();
+    while (done < owed && load_relaxed(&gc.state) == GC_MARKING) {
+        size_t n = drain(&t->work, ASSIST_PIECE);
+        done += (int64_t)n;
+        if (!n)
+            break;
+        breathe(t);
+    }
+    work_flush(&t->work);
+    uint64_t ns = os_thread_cpu() - begin;
+    t->assist_ns += ns;
+    add_relaxed(&assist_ns, ns);
+    policy_add_assist(ns);
+    return done;
+}
+
+static void pay(struct thread *t)
+{
+    double per_byte = get_ratio();
+    int64_t owed = (int64_t)((double)t->assist_debt * per_byte);
+    if (owed < (int64_t)OVER_ASSIST)
+        owed = OVER_ASSIST;
+    int64_t paid = take_credit(owed);
+    if (paid < owed)
+        paid += scan_here(t, owed - paid);
+    /* Nothing left to scan: the cycle is ending, the debt is void. */
+    if (paid < owed)
+        t->assist_debt = 0;
+    else
+        t->assist_debt -= (int64_t)((double)paid / per_byte) + 1;
+}
+
+/* Debts are of one cycle. */
+static void new_cycle(struct thread *t)
+{
+    uint32_t c = load_relaxed(&gc.cycle);
+    if (t->seen_cycle != c) {
+        t->seen_cycle = c;
+        t->assist_debt = 0;
+    }
+}
+
+static void stress(struct thread *t)
+{
+    if (knobs.gcstress && ++t->stress % (uint64_t)knobs.gcstress == 0)
+        cycle_request();
+}
+
+void assist_before(struct thread *t, size_t bytes)
+{
+    sweep_pay(bytes);
+    cache_flush_counts(&t->cache);
+    if (load_relaxed(&gc.marking) && t->cache.black) {
+        new_cycle(t);
+        t->assist_debt += (int64_t)bytes;
+        if (t->assist_debt > 0 && !policy_limited() && get_ratio() > 0)
+            pay(t);
+    }
+    if (!load_relaxed(&gc.marking) &&
+        gc_heap_live() >= load_relaxed(&gc.trigger))
+        cycle_request();
+    if (unlikely(knobs.gcstress))
+        stress(t);
+}

@@ -1,0 +1,194 @@
+/* barrier.c: the hybrid write barrier (Go proposal 17503), for C.
+ *
+ *   store(slot, new):  if marking { shade(*slot); shade(new) }  *slot = new
+ *
+ * Shading the old value keeps what was reachable when the cycle began
+ * (Yuasa): a thread can't hide the last pointer in a stack that was scanned.
+ * Shading the new one (Dijkstra) covers threads whose stack was not scanned
+ * yet.  So each stack is scanned once.
+ *
+ * The check and the store are one restartable sequence, in assembly:
+ *
+ *   start:   marking?  yes -> slow
+ *            store                      } a handler that finds the program
+ *   end:     return                     } counter in (start, end) resets it
+ *
+ * so no thread answers "barrier on" between its check and its store.  The
+ * slow path is inside us (busy), which delays the answer instead.
+ *
+ * Shaded words go into a private buffer and are marked when it is full or at
+ * the next handshake.  Locks: none.
+ */
+#include <string.h>
+
+#include "collect.h"
+
+extern const char barrier_store_start[], barrier_store_end[];
+
+#if defined(__x86_64__)
+__asm__(".text\n"
+        ".globl sc_store_\n"
+        ".type sc_store_, @function\n"
+        ".p2align 4\n"
+        "sc_store_:\n"
+        "barrier_store_start:\n"
+        "    cmpb $0, gc(%rip)\n"
+        "    jne 1f\n"
+        "    movq %rsi, (%rdi)\n"
+        "barrier_store_end:\n"
+        "    ret\n"
+        "1:  jmp barrier_store_slow\n"
+        ".size sc_store_, .-sc_store_\n");
+#elif defined(__aarch64__)
+__asm__(".text\n"
+        ".globl sc_store_\n"
+        ".type sc_store_, @function\n"
+        ".p2align 4\n"
+        "sc_store_:\n"
+        "barrier_store_start:\n"
+        "    adrp x2, gc\n"
+        "    ldrb w2, [x2, :lo12:gc]\n"
+        "    cbnz w2, 1f\n"
+        "    str x1, [x0]\n"
+        "barrier_store_end:\n"
+        "    ret\n"
+        "1:  b barrier_store_slow\n"
+        ".size sc_store_, .-sc_store_\n");
+#endif
+
+uintptr_t barrier_restart(uintptr_t pc)
+{
+    uintptr_t start = (uintptr_t)barrier_store_start;
+    return pc - start < (uintptr_t)barrier_store_end - start ? start : pc;
+}
+
+void barrier_flush(struct thread *t)
+{
+    t->work.parent = 0;
+    for (uint32_t i = 0; i < t->nbarrier; i++)
+        mark_word(&t->work, t->barrier[i]);
+    /* Words that were marked already make no work: work_flush sees it. */
+    t->nbarrier = 0;
+}
+
+void barrier_shade(struct thread *t, uintptr_t word)
+{
+    if (word - heap.base >= load_relaxed(&heap.limit))
+        return;
+    if (t->nbarrier == BARRIER_ENTRIES)
+        barrier_flush(t);
+    t->barrier[t->nbarrier++] = word;
+}
+
+static bool is_marking(void)
+{
+    return load_relaxed(&gc.marking) && !knobs.nobarrier;
+}
+
+/* No memory for a thread record: the store must still be seen.  Marks at once;
+ * should there be no work buffer either, gc.overflow sees to the rest. */
+static COLD void shade_unattached(uintptr_t a, uintptr_t b)
+{
+    static struct lock lock = LOCK_INIT(RANK_ROOTS);
+    static struct work work;
+    lock_take(&lock);
+    mark_word(&work, a);
+    mark_word(&work, b);
+    work_flush(&work);
+    lock_drop(&lock);
+}
+
+__attribute__((used)) void barrier_store_slow(void **slot, void *value);
+void barrier_store_slow(void **slot, void *value)
+{
+    struct thread *t = thread_enter();
+    if (!t) {
+        shade_unattached((uintptr_t)load_relaxed(slot), (uintptr_t)value);
+        store_relaxed(slot, value);
+        return;
+    }
+    if (is_marking()) {
+        barrier_shade(t, (uintptr_t)load_relaxed(slot));
+        barrier_shade(t, (uintptr_t)value);
+    }
+    store_release(slot, value);
+    thread_leave(t);
+}
+
+SC_API int sc_cas_(void *slot, void *expected, void *desired)
+{
+    struct thread *t = thread_enter();
+    if (t && is_marking()) {
+        barrier_shade(t, (uintptr_t)expected);
+        barrier_shade(t, (uintptr_t)desired);
+    }
+    int ok = cas_seq((void **)slot, &expected, desired);
+    if (t)
+        thread_leave(t);
+    return ok;
+}
+
+SC_API void *sc_exchange_(void *slot, void *value)
+{
+    struct thread *t = thread_enter();
+    bool shade = t && is_marking();
+    if (shade)
+        barrier_shade(t, (uintptr_t)value);
+    void *old = __atomic_exchange_n((void **)slot, value, __ATOMIC_SEQ_CST);
+    if (shade)
+        barrier_shade(t, (uintptr_t)old);
+    if (t)
+        thread_leave(t);
+    return old;
+}
+
+/* ---- Bulk ------------------------------------------------------------------ */
+
+/* Bytes moved in one piece while a handshake has to wait. */
+#define PIECE KIB(64)
+
+static RACY void shade_range(struct thread *t, const void *p, size_t n)
+{
+    uintptr_t a = align_up((uintptr_t)p, 8), end = (uintptr_t)p + n;
+    for (; a + 8 <= end; a += 8)
+        barrier_shade(t, load_relaxed((uintptr_t *)a));
+}
+
+/* One piece with its barrier; the thread is inside us meanwhile. */
+static void move_piece(char *dst, const char *src, size_t n)
+{
+    struct thread *t = thread_enter();
+    if (t && is_marking()) {
+        shade_range(t, dst, n);
+        if (src)
+            shade_range(t, src, n);
+    }
+    if (src)
+        memmove(dst, src, n);
+    else
+        memset(dst, 0, n);
+    if (t)
+        thread_leave(t);
+}
+
+SC_API void sc_copy(void *dst, const void *src, size_t n)
+{
+    char *d = dst;
+    const char *s = src;
+    /* Overlapping with dst behind src: from the end, as memmove does. */
+    bool backward = d > s && d < s + n;
+    for (size_t done = 0; done < n;) {
+        size_t k = min_size(n - done, PIECE);
+        size_t at = backward ? n - done - k : done;
+        move_piece(d + at, s + at, k);
+        done += k;
+    }
+}
+
+SC_API void sc_clear(void *dst, size_t n)
+{
+    for (size_t done = 0, k; done < n; done += k) {
+        k = min_size(n - done, PIECE);
+        move_piece((char *)dst + done, 0, k);
+    }
+}

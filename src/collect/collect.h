@@ -1,0 +1,347 @@
+/* collect.h: threads, marking, barriers, sweeping, lifetime: the collector.
+ *
+ *   pacer, limiter, thread, work < handshake, mark < root, barrier, special
+ *     < drain < assist, sweep < verify < cycle
+ *
+ * The walk of a marked object: root.c or barrier.c finds a word -> mark_word
+ * (mark.c) sets its bit and puts it into a work buffer (work.c) -> drain.c
+ * takes it out and scans it (black) -> its words go the same way.
+ */
+#ifndef SC_COLLECT_H
+#define SC_COLLECT_H
+
+#include "../heap/heap.h"
+#include "pacer.h"
+
+/* ---- work.c: grey objects ---------------------------------------------- */
+
+#define WORK_ENTRIES 254
+struct work_buffer {
+    struct work_buffer *next;
+    uint64_t n;
+    uintptr_t entry[WORK_ENTRIES];
+};
+/* A private stack of grey objects, in two buffers; used by one thread. */
+struct work {
+    struct work_buffer *in, *spare; /* both or none */
+    uint64_t bytes_marked;          /* not yet added to gc.bytes_marked */
+    uint64_t scan_work;             /* bytes scanned, not yet credited */
+    bool flushed;                   /* gave work to others since asked */
+    bool checking;                  /* second marking (gccheckmark) */
+    uintptr_t parent;               /* object being scanned; 0: a root */
+};
+void work_put(struct work *, uintptr_t);
+uintptr_t work_get(struct work *); /* 0: neither here nor in the pool */
+bool work_is_empty(const struct work *);
+void work_flush(struct work *);    /* all to the pool */
+void work_discard(struct work *);  /* and the pool: a cycle is given up */
+void work_balance(struct work *);  /* half to the pool if that is empty */
+bool work_pool_empty(void);
+uint64_t work_puts(void);          /* buffers ever put into the pool */
+void work_release_memory(void);    /* empty buffers back, when idle */
+void work_reset_locks(void);
+
+/* ---- thread.c: the threads that have called us --------------------------- */
+
+/* Who may touch the stack: RUNNING the thread; BLOCKED nobody (it promised to
+ * stay off the heap); HELD the collector, until it sets BLOCKED again. */
+enum thread_state { THREAD_RUNNING, THREAD_BLOCKED, THREAD_HELD };
+
+#define BARRIER_ENTRIES 256
+#define SAVED_REGS 12
+struct thread {
+    struct cache cache; /* first: the fast path's offset is zero */
+    struct thread *next, *prev;
+    int tid;
+    _Atomic uint32_t state;
+    _Atomic uint32_t busy;     /* depth of calls into us: do not interrupt */
+    _Atomic uint32_t pending;  /* a handshake waits for busy to end */
+    _Atomic uint32_t want, done; /* handshake numbers */
+    bool answering;
+    bool detached;             /* sc_thread_detach was called */
+    struct os_stack stack;
+    uintptr_t saved_sp;        /* while BLOCKED */
+    uintptr_t held_sp;         /* of the last handshake */
+    uintptr_t saved_regs[SAVED_REGS];
+    struct work work;
+    uint32_t nbarrier;
+    uintptr_t barrier[BARRIER_ENTRIES];
+    int64_t assist_debt;       /* bytes allocated and not paid for */
+    uint64_t assist_ns, seen_cycle;
+    uint64_t stress;           /* slow allocations, for gcstress */
+};
+extern _Thread_local struct thread *thread_self;
+
+struct threads {
+    struct lock lock;  /* the list; held through a handshake */
+    struct thread *all;
+    uint32_t n;
+    uint64_t dead_alloc_bytes, dead_alloc_objects; /* of ended threads */
+};
+extern struct threads threads;
+
+/* Start and end of every slow call.  enter attaches; NULL: no memory. */
+struct thread *thread_enter(void);
+void thread_leave(struct thread *);
+int thread_attach(void);
+void thread_detach(struct thread *, bool by_call);
+/* The caller's frame is published; it stays off the heap until end. */
+void thread_block_begin(struct thread *);
+void thread_block_end(struct thread *);
+/* Waits for a lock or word in BLOCKED state, so that handshakes go on. */
+void thread_lock(struct thread *, struct lock *);
+void thread_wait(struct thread *, _Atomic uint32_t *, uint32_t v, uint64_t ns);
+void thread_init(void);
+void thread_fork_child(void);
+/* Called with threads.lock held, by cycle.c's wish: a thread joined (it scans
+ * itself if marking is on), a thread leaves (its grey objects go on). */
+extern void (*thread_joined_hook)(struct thread *);
+extern void (*thread_leaving_hook)(struct thread *);
+
+/* Callee-saved registers, which may hold the only pointer to an object. */
+INLINE void save_registers(uintptr_t *r)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("movq %%rbx, 0(%0); movq %%rbp, 8(%0);"
+                     "movq %%r12, 16(%0); movq %%r13, 24(%0);"
+                     "movq %%r14, 32(%0); movq %%r15, 40(%0)"
+                     : : "r"(r) : "memory");
+#elif defined(__aarch64__)
+    __asm__ volatile("stp x19, x20, [%0]; stp x21, x22, [%0, #16];"
+                     "stp x23, x24, [%0, #32]; stp x25, x26, [%0, #48];"
+                     "stp x27, x28, [%0, #64]; str x29, [%0, #80]"
+                     : : "r"(r) : "memory");
+#endif
+}
+
+/* ---- handshake.c -------------------------------------------------------- */
+
+/* What a handshake function learns of its thread. */
+struct hand {
+    struct thread *thread;     /* NULL: a thread that never called us */
+    uintptr_t sp, hi;          /* its stack from sp up */
+    const struct os_context *context; /* interrupted by a signal, or NULL */
+    uintptr_t tp;
+    const uintptr_t *regs;
+    int nregs;
+    bool in_fast_path;         /* the allocation may be half done */
+    struct work *work;         /* where found objects go */
+};
+typedef void (*hand_fn)(struct hand *);
+
+/* Runs fn once for each thread.  hold: every thread stays held until
+ * handshake_release.  strangers: also for threads that never called us.
+ * False: a thread could not be reached; what was done stands. */
+bool handshake_run(hand_fn fn, bool hold, bool strangers);
+void handshake_release(void);
+/* The thread answers what it was asked while it could not. */
+void handshake_answer(struct thread *);
+int handshake_init(void);
+extern struct hist hold_times, stop_times;
+/* Threads of ours are left alone. */
+void handshake_exempt(int tid);
+void handshake_fork_child(void);
+
+/* ---- mark.c: grey and black ---------------------------------------------- */
+
+#define OBLET KIB(128)
+
+enum gc_state { GC_IDLE, GC_MARKING, GC_TERMINATING, GC_CENSUS };
+
+struct gc {
+    /* Read by every barrier; nothing else in this line changes often. */
+    _Atomic uint8_t marking __attribute__((aligned(64)));
+    _Atomic uint32_t state __attribute__((aligned(64))); /* enum gc_state */
+    bool explicit_barriers;
+    _Atomic uint32_t cycle;        /* cycles begun */
+    _Atomic uint32_t done;         /* cycles whose sweep has ended */
+    _Atomic uint64_t bytes_marked, scan_work;
+    _Atomic uint64_t stack_scanned, globals_scanned;
+    _Atomic int64_t credit;        /* scan work that assists may take */
+    _Atomic uint64_t heap_marked;  /* of the last cycle */
+    _Atomic uint64_t live_base;    /* heap.live_bytes when that was counted */
+    _Atomic uint64_t trigger, goal;
+    _Atomic bool overflow; /* a grey object was dropped for want of memory */
+    bool black;            /* threads allocate black (H2 to H5) */
+};
+extern struct gc gc;
+
+struct sc_marker { /* what a custom trace function gets */
+    struct work *work;
+};
+/* A word that may be a pointer: if it is, its object becomes grey. */
+void mark_word(struct work *, uintptr_t word);
+/* Each aligned word of [lo, hi). */
+void mark_range(struct work *, uintptr_t lo, uintptr_t hi);
+/* Scans one grey entry; bytes scanned. */
+size_t mark_scan(struct work *, uintptr_t entry);
+/* Scans all marked objects of the span that begins on this page, if any. */
+void mark_page_again(struct work *, uint32_t page);
+void mark_clear_all(void);         /* a cycle was given up */
+/* Bytes of objects marked or allocated since: what the trigger looks at. */
+uint64_t gc_heap_live(void);
+
+/* ---- root.c --------------------------------------------------------------- */
+
+int root_add(uintptr_t lo, size_t n);
+int root_remove(uintptr_t lo);
+/* Handshake function: the thread's registers, stack and TLS. */
+void root_scan_thread(struct hand *);
+/* Data, bss and registered ranges. */
+void root_scan_globals(struct work *, bool live);
+void root_init(void);
+void root_reset_locks(void);
+
+/* ---- barrier.c ------------------------------------------------------------ */
+
+void barrier_shade(struct thread *, uintptr_t word); /* only while marking */
+/* For stores of our own; the thread is inside us. */
+INLINE void barrier_shade_if(struct thread *t, const void *p)
+{
+    if (load_relaxed(&gc.marking))
+        barrier_shade(t, (uintptr_t)p);
+}
+void barrier_flush(struct thread *);
+/* If pc lies in the restartable store, its start; else pc. */
+uintptr_t barrier_restart(uintptr_t pc);
+
+/* ---- special.c: cleanups, finalizers, weak, ephemerons, pins ------------- */
+
+enum special_kind { SPECIAL_CLEANUP, SPECIAL_FINALIZER, SPECIAL_WEAK,
+                    SPECIAL_KEY, SPECIAL_PIN };
+struct special { /* one fact about one object */
+    struct special *next; /* of the same bucket, or of the life queue */
+    uintptr_t object;     /* start of its slot */
+    uintptr_t exact;      /* the pointer that was given */
+    uint8_t kind;
+    uint64_t id;          /* cleanup: for stop; pin: count */
+    union {
+        void (*cleanup)(void *arg);
+        void (*finalizer)(void *obj, void *arg);
+    };
+    void *arg;            /* kept alive; weak: handle; key: ephemeron */
+};
+/* A copy of *like joins the table, with an id of its own.  NULL: no memory. */
+struct special *special_add(const struct special *like);
+/* Calls fn for the specials of an object, with its shard locked, until fn says
+ * stop; SPECIAL_DROP takes it off and frees the record. */
+enum special_do { SPECIAL_NEXT, SPECIAL_STOP, SPECIAL_DROP };
+typedef enum special_do (*special_fn)(struct special *, void *);
+void special_each_of(uintptr_t object, special_fn, void *arg);
+int special_init(void);
+/* Roots: what specials keep alive. */
+void special_scan(struct work *);
+/* Unmarked objects' specials are dealt with: weak ones cleared, cleanups and
+ * finalizers queued, finalizable objects marked again. */
+void special_census(struct work *);
+/* An object that may be the key of ephemerons is reachable. */
+void special_key_marked(struct work *, uintptr_t object);
+void special_free(struct special *);
+void special_lock_all(void);
+void special_unlock_all(void);
+void special_reset_locks(void);
+
+/* ---- weak.c: weak pointers and ephemerons; life.c: the callbacks' thread -- */
+
+int weak_init(void);
+void weak_clear(struct special *);       /* census: the target is dead */
+void ephemeron_clear(struct special *);  /* census: the key is dead */
+uintptr_t ephemeron_value_of(const struct special *);
+bool object_is_marked(uintptr_t base);
+
+void life_queue(struct special *);       /* a cleanup or finalizer to run */
+void life_scan(struct work *);           /* queued ones are roots */
+struct special_counts {
+    uint64_t cleanups_queued, cleanups_run;
+    uint64_t finalizers_queued, finalizers_run;
+};
+void life_counts(struct special_counts *);
+/* Waits until the queue is empty, at most ns; not from a callback. */
+void life_wait(struct thread *, uint64_t ns);
+void life_start(void);                   /* if there is something to run */
+void life_lock(void);
+void life_unlock(void);
+void life_fork_child(void);
+
+/* ---- drain.c: workers; assist.c; sweep.c ----------------------------------- */
+
+/* Scans until `budget` bytes are done or nothing is left; bytes scanned. */
+size_t drain(struct work *, size_t budget);
+/* Marks with all workers until no grey object is known.  urgent: nobody cares
+ * about their share of the CPUs (threads are held, or wait for this). */
+void drain_until_idle(struct work *, bool urgent);
+bool drain_is_idle(struct work *);
+int drain_start_workers(int n);
+void drain_begin(bool periodic);
+void drain_end(void);
+struct drain_times { uint64_t background, idle; };
+void drain_times(struct drain_times *);  /* CPU ns of this cycle */
+void drain_fork_child(void);
+
+/* Before `bytes` more are handed out: sweep debt, marking debt, trigger. */
+void assist_before(struct thread *, size_t bytes);
+void assist_set_ratio(double work_per_byte);
+extern _Atomic uint64_t assist_ns;       /* all assists, ever */
+
+void sweep_begin(uint64_t until_trigger); /* the generation has moved */
+bool sweep_some(uint32_t pages);          /* false: all is swept */
+void sweep_finish(void);
+void sweep_pay(size_t bytes);             /* in proportion to allocation */
+bool sweep_is_done(void);
+extern _Atomic uint64_t sweep_ns;
+
+/* ---- verify.c ---------------------------------------------------------------- */
+
+void verify_heap(const char *when); /* all threads held */
+void verify_checkmark(void);        /* second marking; all threads held */
+#define VERIFY_STACK 1             /* parent: a stack */
+bool verify_mark_again(uintptr_t parent, uintptr_t base, unsigned slot,
+                       uint32_t page);
+
+/* ---- policy.c: the pacer's owner; cycle.c: the phases ------------------------- */
+
+int policy_init(const struct sc_config *);
+void policy_cycle_start(uint64_t now, bool periodic);
+void policy_revise(void);           /* often, from any worker */
+void policy_cycle_end(uint64_t now, bool forced);
+void policy_goals(void);            /* trigger and goal anew */
+bool policy_limited(void);          /* the CPU limiter holds GC back */
+void policy_add_assist(uint64_t ns);
+int policy_gc_percent(int set, bool change);
+int64_t policy_memory_limit(int64_t set, bool change);
+int policy_procs(void);
+double policy_background_share(void); /* CPUs that background marking gets */
+/* Gives memory back so that n more bytes fit the limit. */
+void policy_fit_limit(size_t n);
+void policy_reset_locks(void);
+
+int cycle_init(void);
+/* A cycle that starts after this call has ended and swept on return. */
+void cycle_collect(struct thread *);
+void cycle_request(void);           /* asks for one; does not wait */
+void cycle_start_thread(void);
+bool cycle_running(void);
+void cycle_set_explicit(struct thread *);
+struct cycle_report {               /* one cycle, for gctrace and the totals */
+    uint32_t number;
+    bool forced, stopped;
+    uint64_t end_ns, start_ns;      /* since the library started */
+    uint64_t begin_wall, mark_wall, end_wall;  /* handshakes, marking */
+    uint64_t begin_cpu, end_cpu, assist_cpu, background_cpu, idle_cpu;
+    uint64_t heap_start, heap_end, heap_marked, goal;
+    uint64_t stacks, globals;
+    int procs;
+};
+struct cycle_totals {
+    uint64_t num, forced, gc_cpu_ns, mark_cpu_ns;
+};
+void cycle_totals(struct cycle_totals *);
+/* Called at the end of each cycle; set by obs. */
+extern void (*cycle_report_hook)(const struct cycle_report *);
+/* Called when the pacer decided: 0 at start, 1 at end. */
+extern void (*policy_report_hook)(const struct pacer *, int when);
+void cycle_fork_prepare(struct thread *);
+void cycle_fork_parent(void);
+void cycle_fork_child(void);
+
+#endif

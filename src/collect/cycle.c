@@ -1,0 +1,517 @@
+/* cycle.c: the phases of a collection, and the thread that runs them.
+ *
+ *   IDLE --H1 barrier on--H2 black, scan stacks--> MARKING
+ *    ^                                              | ^
+ *    |                         dry: H3 flush        v | somebody had some
+ *    +--sweep--H5 retire--H4 barrier off-- CENSUS <-- TERMINATING
+ *
+ * Why this order is right: docs/design.md; checked in model/cycle.pml.  With
+ * SC_BARRIERS_NONE (or gcstoptheworld) H1 and H2 are one handshake that holds
+ * all threads until marking has ended (mark_world_held).
+ *
+ * Everything here runs on one thread of ours.  Others ask (cycle_request) or
+ * wait (cycle_collect); fork takes cycle.lock to get between two cycles.
+ *
+ * Invariants: C1 no mark bit is set when a cycle begins.
+ *             C2 sweeping begins after every thread has answered H4.
+ *             C3 a thread allocates black from its H2 to its H5.
+ */
+#include "collect.h"
+
+void (*cycle_report_hook)(const struct cycle_report *);
+
+static struct {
+    struct lock lock;               /* held through a cycle */
+    struct lock start_lock;
+    bool started;                   /* the thread exists */
+    _Atomic uint32_t wake;          /* its futex */
+    _Atomic uint32_t requested;     /* a cycle was asked for */
+    _Atomic uint32_t tickets;       /* cycles that somebody waits for */
+    _Atomic uint32_t served;        /* futex of those who wait */
+    _Atomic uint32_t running;
+    uint64_t last_end;
+    struct work work;
+    struct cycle_totals totals;
+    struct cycle_report report;
+    uint64_t live_at_black;
+    _Atomic uint32_t flushed;       /* H3: somebody had something */
+} cyc = {.lock = LOCK_INIT(RANK_CYCLE), .start_lock = LOCK_INIT(RANK_CYCLE)};
+
+/* ---- Handshake functions ---------------------------------------------------- */
+
+static void hand_nothing(struct hand *h) {}
+
+/* H2: from here on this thread is black: its stack is scanned, what it
+ * allocates is marked. */
+static void hand_black(struct hand *h)
+{
+    struct thread *t = h->thread;
+    if (t) {
+        barrier_flush(t);
+        cache_retire(&t->cache, h->in_fast_path, true);
+        t->cache.black = true;
+        t->seen_cycle = load_relaxed(&gc.cycle);
+        t->assist_debt = 0;
+    }
+    root_scan_thread(h);
+    work_flush(h->work);
+}
+
+/* H3: all grey objects become visible. */
+static void hand_flush(struct hand *h)
+{
+    if (!h->thread)
+        return;
+    barrier_flush(h->thread);
+    work_flush(h->work);
+    if (h->work->flushed)
+        store_relaxed(&cyc.flushed, 1);
+    h->work->flushed = false;
+}
+
+/* H4: this thread's barrier is off. */
+static void hand_barrier_off(struct hand *h)
+{
+    if (!h->thread)
+        return;
+    barrier_flush(h->thread);
+    work_flush(h->work);
+}
+
+/* H5: spans that must be swept are given back. */
+static void hand_retire(struct hand *h)
+{
+    struct thread *t = h->thread;
+    if (!t)
+        return;
+    cache_retire(&t->cache, h->in_fast_path, false);
+    t->cache.black = false;
+    t->cache.gen = load_relaxed(&heap.gen);
+}
+
+/* A thread that attaches while others are black joins them. */
+static void thread_joined(struct thread *t)
+{
+    if (!gc.black || !load_relaxed(&gc.marking))
+        return;
+    uintptr_t regs[SAVED_REGS] = {0};
+    save_registers(regs);
+    struct hand h = {.thread = t,
+                     .sp = (uintptr_t)__builtin_frame_address(0),
+                     .hi = t->stack.hi,
+                     .tp = t->stack.tp,
+                     .regs = regs,
+                     .nregs = SAVED_REGS,
+                     .work = &t->work};
+    t->seen_cycle = load_relaxed(&gc.cycle);
+    root_scan_thread(&h);
+    work_flush(&t->work);
+}
+
+static void thread_leaving(struct thread *t)
+{
+    barrier_flush(t);
+    work_flush(&t->work);
+}
+
+/* ---- Marking ------------------------------------------------------------------ */
+
+/* Work buffers ran out: goes over all marked objects, which needs none. */
+static void mark_overflowed(struct work *w)
+{
+    while (load_relaxed(&gc.overflow)) {
+        store_relaxed(&gc.overflow, false);
+        uint32_t top = (uint32_t)(load_relaxed(&heap.limit) >> PAGE_SHIFT);
+        for (uint32_t page = 0; page < top; page++)
+            mark_page_again(w, page);
+        drain_until_idle(w, true);
+    }
+}
+
+static void mark_all(bool urgent, bool live)
+{
+    struct work *w = &cyc.work;
+    root_scan_globals(w, live);
+    special_scan(w);
+    drain_until_idle(w, urgent);
+    mark_overflowed(w);
+}
+
+/* One wave of H3.  True: marking has ended, the state is CENSUS. */
+static bool terminate(void)
+{
+    store_relaxed(&cyc.flushed, 0);
+    store_seq(&gc.state, GC_TERMINATING);
+    handshake_run(hand_flush, false, false);
+    uint32_t s = GC_TERMINATING;
+    if (!load_relaxed(&cyc.flushed) && drain_is_idle(&cyc.work) &&
+        !load_relaxed(&gc.overflow) && cas_seq(&gc.state, &s, GC_CENSUS))
+        return true;
+    store_seq(&gc.state, GC_MARKING);
+    return false;
+}
+
+static void go_black(void)
+{
+    gc.black = true;
+    cyc.live_at_black = load_relaxed(&heap.live_bytes);
+    store_seq(&gc.state, GC_MARKING);
+}
+
+static bool mark_concurrently(bool urgent, bool periodic)
+{
+    struct cycle_report *r = &cyc.report;
+    uint64_t t0 = os_now(), c0 = os_thread_cpu();
+    store_seq(&gc.marking, 1);
+    bool ok = handshake_run(hand_nothing, false, true);
+    go_black();
+    ok = ok && handshake_run(hand_black, false, true);
+    uint64_t t1 = os_now();
+    r->begin_wall = t1 - t0;
+    r->begin_cpu = os_thread_cpu() - c0;
+    if (!ok)
+        return false;
+    drain_begin(periodic);
+    mark_all(urgent, true);
+    uint64_t t2 = os_now();
+    while (!terminate()) {
+        drain_until_idle(&cyc.work, urgent);
+        mark_overflowed(&cyc.work);
+        t2 = os_now();
+    }
+    r->mark_wall = t2 - t1;
+    r->end_wall = os_now() - t2;
+    return true;
+}
+
+/* Holds all threads with their roots scanned, and with the loader's list of
+ * libraries as it was taken stock of. */
+static bool hold_world(hand_fn fn)
+{
+    for (int i = 0; i < 100; i++) {
+        os_modules_load();
+        bool ok = handshake_run(fn, true, true);
+        if (ok && os_modules_current())
+            return true;
+        handshake_release();
+        if (!ok)
+            return false;
+        os_sleep(100000);
+    }
+    return false;
+}
+
+/* The seam for write tracking: here "all threads held" stands for "no page
+ * was written that has not been scanned since". */
+static bool mark_world_held(void)
+{
+    struct cycle_report *r = &cyc.report;
+    uint64_t t0 = os_now();
+    r->stopped = true;
+    go_black();
+    if (!hold_world(hand_black))
+        return false;
+    uint64_t t1 = os_now();
+    drain_begin(false);
+    mark_all(true, false);
+    store_seq(&gc.state, GC_CENSUS);
+    if (knobs.gccheckmark)
+        verify_checkmark();
+    if (knobs.verify)
+        verify_heap("after marking");
+    uint64_t t2 = os_now();
+    handshake_release();
+    r->begin_wall = t1 - t0;
+    r->mark_wall = t2 - t1;
+    r->end_wall = os_now() - t2;
+    return true;
+}
+
+/* ---- After marking ---------------------------------------------------------- */
+
+static void verify_held(const char *when, bool checkmark)
+{
+    if (!hold_world(hand_nothing))
+        return;
+    if (checkmark)
+        verify_checkmark();
+    if (knobs.verify)
+        verify_heap(when);
+    handshake_release();
+}
+
+/* Weak pointers, cleanups, finalizers; then nothing is IDLE's business. */
+static void census(void)
+{
+    special_census(&cyc.work);
+    drain_until_idle(&cyc.work, true);
+    mark_overflowed(&cyc.work);
+    drain_end();
+    work_flush(&cyc.work);
+    store_seq(&gc.state, GC_IDLE);
+}
+
+/* C2: the generation moves after H4 was answered by all. */
+static void flip(void)
+{
+    store_seq(&gc.marking, 0);
+    handshake_run(hand_barrier_off, false, gc.explicit_barriers);
+    uint64_t live = load_relaxed(&heap.live_bytes);
+    lock_take(&threads.lock);
+    gc.black = false;
+    store_relaxed(&heap.unswept_pages,
+                  (int64_t)load_relaxed(&heap.pages_in_use));
+    add_relaxed(&heap.gen, 2);
+    lock_drop(&threads.lock);
+    handshake_run(hand_retire, false, false);
+    store_relaxed(&gc.live_base, live);
+    store_relaxed(&gc.heap_marked, load_relaxed(&gc.bytes_marked) + live -
+                                       cyc.live_at_black);
+}
+
+/* A thread could not be reached, so what it holds is unknown: nothing may be
+ * reclaimed.  Marks are taken back. */
+static void abandon(void)
+{
+    say("a thread could not be reached, so this cycle reclaims nothing; let "
+        "signal %d through in every thread.", os_signal_number());
+    store_seq(&gc.state, GC_IDLE);
+    store_seq(&gc.marking, 0);
+    handshake_run(hand_barrier_off, false, false);
+    lock_take(&threads.lock);
+    gc.black = false;
+    lock_drop(&threads.lock);
+    handshake_run(hand_retire, false, false);
+    work_discard(&cyc.work);
+    mark_clear_all();
+}
+
+static void reset_counts(void)
+{
+    store_relaxed(&gc.bytes_marked, 0);
+    store_relaxed(&gc.scan_work, 0);
+    store_relaxed(&gc.credit, 0);
+    store_relaxed(&gc.stack_scanned, 0);
+    store_relaxed(&gc.globals_scanned, 0);
+    store_relaxed(&gc.overflow, false);
+}
+
+static void sum_up(uint64_t start, uint64_t assist_before_cycle)
+{
+    struct cycle_report *r = &cyc.report;
+    struct drain_times d;
+    drain_times(&d);
+    r->background_cpu = d.background;
+    r->idle_cpu = d.idle;
+    r->assist_cpu = load_relaxed(&assist_ns) - assist_before_cycle;
+    r->heap_marked = load_relaxed(&gc.heap_marked);
+    r->stacks = load_relaxed(&gc.stack_scanned);
+    r->globals = load_relaxed(&gc.globals_scanned);
+    r->procs = policy_procs();
+    r->start_ns = start;
+    r->end_ns = os_now();
+    cyc.totals.num++;
+    cyc.totals.forced += r->forced;
+    cyc.totals.mark_cpu_ns += r->begin_cpu + r->end_cpu + d.background +
+                              d.idle;
+}
+
+static void run_sweep(void)
+{
+    uint64_t live = gc_heap_live(), trigger = load_relaxed(&gc.trigger);
+    sweep_begin(trigger > live ? trigger - live : 0);
+    scavenge_new_cycle();
+    if (knobs.gcstoptheworld < 2) {
+        sweep_finish();
+    } else if (hold_world(hand_nothing)) {
+        sweep_finish();
+        handshake_release();
+    }
+}
+
+static void run_cycle(bool forced, bool periodic)
+{
+    uint64_t start = os_now(), assists = load_relaxed(&assist_ns);
+    cyc.report = (struct cycle_report){.forced = forced || periodic,
+                                       .number = (uint32_t)cyc.totals.num + 1};
+    sweep_finish();
+    os_modules_load();
+    drain_start_workers(policy_procs() - 1);
+    reset_counts();
+    add_relaxed(&gc.cycle, 1);
+    if (knobs.verify)
+        verify_held("before marking", false);
+    cyc.report.heap_start = gc_heap_live();
+    policy_cycle_start(start, periodic);
+    cyc.report.goal = load_relaxed(&gc.goal);
+    bool held = !gc.explicit_barriers || knobs.gcstoptheworld;
+    if (!(held ? mark_world_held() : mark_concurrently(forced, periodic))) {
+        abandon();
+        policy_goals();
+        return;
+    }
+    if (!held && (knobs.gccheckmark || knobs.verify))
+        verify_held("after marking", knobs.gccheckmark);
+    uint64_t t = os_thread_cpu();
+    census();
+    cyc.report.heap_end = gc_heap_live();
+    flip();
+    cyc.report.end_cpu = os_thread_cpu() - t;
+    policy_cycle_end(os_now(), forced);
+    sum_up(start, assists);
+    life_start();
+    run_sweep();
+    if (knobs.verify)
+        verify_held("after sweeping", false);
+    if (cycle_report_hook)
+        cycle_report_hook(&cyc.report);
+}
+
+/* ---- The collector's thread ---------------------------------------------------- */
+
+static uint64_t until_periodic(void)
+{
+    uint64_t period = (uint64_t)knobs.gcperiod * 1000000000ull;
+    uint64_t now = os_now(), due = cyc.last_end + period;
+    if (!period || policy_gc_percent(0, false) < 0)
+        return UINT64_MAX;
+    return due > now ? due - now : 0;
+}
+
+static void serve(uint32_t tickets, bool periodic)
+{
+    lock_take(&cyc.lock);
+    store_seq(&cyc.running, 1);
+    bool forced = tickets != load_relaxed(&cyc.served);
+    store_seq(&cyc.requested, 0);
+    run_cycle(forced, periodic);
+    store_seq(&cyc.running, 0);
+    cyc.last_end = os_now();
+    lock_drop(&cyc.lock);
+    store_seq(&cyc.served, tickets);
+    os_wake(&cyc.served, INT32_MAX);
+}
+
+static void collector_main(void *unused)
+{
+    handshake_exempt(os_tid());
+    for (;;) {
+        uint32_t seen = load_seq(&cyc.wake);
+        uint32_t tickets = load_seq(&cyc.tickets);
+        uint64_t wait = until_periodic();
+        bool asked = load_seq(&cyc.requested) ||
+                     tickets != load_relaxed(&cyc.served);
+        if (asked || !wait) {
+            serve(tickets, !asked);
+            continue;
+        }
+        lock_take(&cyc.lock); /* fork must not find us giving pages back */
+        uint64_t nap = scavenge_background();
+        lock_drop(&cyc.lock);
+        os_wait(&cyc.wake, seen, nap < wait ? nap : wait);
+    }
+}
+
+static bool start_thread(void)
+{
+    if (load_acquire(&cyc.started))
+        return true;
+    lock_take(&cyc.start_lock);
+    if (!cyc.started) {
+        cyc.last_end = os_now();
+        bool ok = !os_thread_start(collector_main, 0, "sancai-collect");
+        store_release(&cyc.started, ok);
+    }
+    lock_drop(&cyc.start_lock);
+    return cyc.started;
+}
+
+static void wake(void)
+{
+    __atomic_fetch_add(&cyc.wake, 1, __ATOMIC_SEQ_CST);
+    os_wake(&cyc.wake, 1);
+}
+
+void cycle_start_thread(void) { start_thread(); }
+
+void cycle_request(void)
+{
+    if (load_relaxed(&cyc.requested) || load_relaxed(&cyc.running))
+        return;
+    store_seq(&cyc.requested, 1);
+    if (start_thread())
+        wake();
+    else
+        store_seq(&cyc.requested, 0);
+}
+
+void cycle_collect(struct thread *t)
+{
+    if (!start_thread()) {
+        say("sc_collect: the collector's thread can't be started; raise the "
+            "limit on threads or memory of the process.");
+        return;
+    }
+    uint32_t mine = __atomic_add_fetch(&cyc.tickets, 1, __ATOMIC_SEQ_CST), s;
+    wake();
+    while ((int32_t)((s = load_seq(&cyc.served)) - mine) < 0)
+        thread_wait(t, &cyc.served, s, UINT64_MAX);
+}
+
+bool cycle_running(void) { return load_seq(&cyc.running); }
+
+/* The promise comes between two cycles. */
+void cycle_set_explicit(struct thread *t)
+{
+    thread_lock(t, &cyc.lock);
+    gc.explicit_barriers = true;
+    lock_drop(&cyc.lock);
+}
+
+void cycle_totals(struct cycle_totals *t)
+{
+    *t = cyc.totals;
+    t->gc_cpu_ns = t->mark_cpu_ns + load_relaxed(&sweep_ns) +
+                   load_relaxed(&assist_ns);
+}
+
+int cycle_init(void)
+{
+    thread_joined_hook = thread_joined;
+    thread_leaving_hook = thread_leaving;
+    thread_init();
+    return handshake_init();
+}
+
+/* ---- fork ---------------------------------------------------------------------- */
+
+void cycle_fork_prepare(struct thread *t)
+{
+    if (t) {
+        thread_lock(t, &cyc.lock);
+        thread_lock(t, &threads.lock);
+    } else {
+        lock_take(&cyc.lock);
+        lock_take(&threads.lock);
+    }
+}
+
+void cycle_fork_parent(void)
+{
+    lock_drop(&threads.lock);
+    lock_drop(&cyc.lock);
+}
+
+/* The collector and its helpers did not come along; the next request starts
+ * them anew. */
+void cycle_fork_child(void)
+{
+    lock_reset(&cyc.lock);
+    lock_reset(&cyc.start_lock);
+    cyc.started = false;
+    store_relaxed(&cyc.requested, 0);
+    store_relaxed(&cyc.served, load_relaxed(&cyc.tickets));
+    handshake_fork_child();
+    drain_fork_child();
+    thread_fork_child();
+}

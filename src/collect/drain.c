@@ -1,0 +1,222 @@
+/* drain.c: grey objects become black: the loop, and the workers that run it.
+ *
+ *   work buffer (LIFO) --> ring of 16, prefetched --> scan, in ring order
+ *
+ * An object that leaves the buffer is prefetched and scanned sixteen objects
+ * later, when it has arrived: a first-in-first-out ring in front of a stack
+ * visits random graphs several times faster than either alone (Cher, Hosking,
+ * Vijaykumar 2004; docs/design.md).
+ *
+ * Workers.  The collector's thread marks, and so do up to procs - 1 helpers.
+ * Together they may use a quarter of the processors (Go's dedicated and
+ * fractional workers in one budget); beyond that a worker runs as an idle one,
+ * as long as it finds that nobody else wants its CPU: a slice that took much
+ * longer on the clock than on the CPU means that somebody does.
+ *
+ *   busy--------drain: dry--------> asleep (1 ms, or until woken)
+ *        <-------pool not empty-----
+ *
+ * Invariant: a worker is counted in crew.busy from before it takes from the
+ * pool until after it has flushed.  So "busy == 0, pool empty, nothing put
+ * meanwhile" means that no worker holds a grey object.
+ */
+#include "collect.h"
+
+#define RING 16
+/* A slice between looks at the clock: about 100 us of scanning. */
+#define SLICE KIB(192)
+/* An idle worker yields when more than a fifth of its time goes to others. */
+#define CONTENDED 0.2
+#define NAP_NS 500000ull
+#define CREW_MAX 63
+
+static struct {
+    _Atomic uint32_t on;     /* marking; futex of sleeping helpers */
+    _Atomic uint32_t busy;
+    _Atomic uint32_t wake;
+    _Atomic uint64_t background, idle; /* CPU ns of this cycle */
+    uint64_t begin;
+    bool periodic;
+    _Atomic bool urgent;
+    int helpers;
+    _Atomic uint32_t ready;  /* helpers that handshakes know */
+} crew;
+
+/* ---- The loop ----------------------------------------------------------- */
+
+size_t drain(struct work *w, size_t budget)
+{
+    uintptr_t ring[RING];
+    unsigned head = 0, tail = 0, n = 0;
+    size_t done = 0;
+    while (done < budget) {
+        while (tail - head < RING) {
+            uintptr_t e = work_get(w);
+            if (!e)
+                break;
+            __builtin_prefetch((void *)e);
+            __builtin_prefetch((char *)e + 64);
+            ring[tail++ % RING] = e;
+        }
+        if (head == tail)
+            break;
+        done += mark_scan(w, ring[head++ % RING]) + 16;
+        if (unlikely(++n % 256 == 0))
+            work_balance(w);
+    }
+    while (head != tail)
+        work_put(w, ring[head++ % RING]);
+    w->parent = 0; /* else our own data would keep that object */
+    w->scan_work += done;
+    return done;
+}
+
+/* ---- Who may work ----------------------------------------------------------- */
+
+static uint64_t budget_used(void) { return load_relaxed(&crew.background); }
+
+/* Within the quarter, or urgent: always.  Else only as an idle worker. */
+static bool may_work(uint64_t now, double contended, bool *idle)
+{
+    double share = policy_background_share();
+    double allowed = share * (double)(now - crew.begin) + 1e6;
+    *idle = false;
+    if (load_relaxed(&crew.urgent) || (double)budget_used() < allowed)
+        return true;
+    *idle = true;
+    return !crew.periodic && !policy_limited() && contended < CONTENDED;
+}
+
+struct worker {
+    struct work work;
+    double contended; /* share of recent slices that others had the CPU */
+    uint64_t cpu, clock;
+};
+
+static void account(struct worker *k, bool idle)
+{
+    uint64_t cpu = os_thread_cpu(), now = os_now();
+    double used = (double)(cpu - k->cpu), wall = (double)(now - k->clock);
+    if (wall > 0)
+        k->contended = 0.8 * k->contended + 0.2 * (1 - used / (wall + 1));
+    add_relaxed(idle ? &crew.idle : &crew.background, cpu - k->cpu);
+    k->cpu = cpu;
+    k->clock = now;
+}
+
+/* One slice; false: nothing was there.  Rests first if it has to. */
+static bool slice(struct worker *k)
+{
+    bool idle;
+    k->cpu = os_thread_cpu();
+    k->clock = os_now();
+    if (!may_work(k->clock, k->contended, &idle)) {
+        os_sleep(NAP_NS);
+        k->contended *= 0.9; /* try again now and then */
+        return true;
+    }
+    size_t n = drain(&k->work, SLICE);
+    uint64_t credit = k->work.scan_work;
+    account(k, idle);
+    work_flush(&k->work);
+    __atomic_fetch_add(&gc.credit, (int64_t)credit, __ATOMIC_RELAXED);
+    policy_revise();
+    return n != 0;
+}
+
+/* ---- Helpers ------------------------------------------------------------------ */
+
+static void sleep_until_on(void)
+{
+    while (!load_acquire(&crew.on))
+        os_wait(&crew.on, 0, UINT64_MAX);
+}
+
+static void helper_main(void *worker)
+{
+    struct worker *k = worker;
+    handshake_exempt(os_tid());
+    __atomic_fetch_add(&crew.ready, 1, __ATOMIC_SEQ_CST);
+    for (;;) {
+        sleep_until_on();
+        uint32_t seen = load_seq(&crew.wake);
+        __atomic_fetch_add(&crew.busy, 1, __ATOMIC_SEQ_CST);
+        bool some = load_acquire(&crew.on) && !work_pool_empty() && slice(k);
+        __atomic_fetch_sub(&crew.busy, 1, __ATOMIC_SEQ_CST);
+        if (!some && load_acquire(&crew.on))
+            os_wait(&crew.wake, seen, 1000000);
+    }
+}
+
+int drain_start_workers(int n)
+{
+    static struct worker workers[CREW_MAX];
+    if (n > CREW_MAX)
+        n = CREW_MAX;
+    while (crew.helpers < n) {
+        if (os_thread_start(helper_main, &workers[crew.helpers],
+                            "sancai-mark"))
+            break;
+        crew.helpers++;
+    }
+    /* Handshakes must know them before they see them. */
+    while ((int)load_seq(&crew.ready) < crew.helpers)
+        os_yield();
+    return crew.helpers;
+}
+
+void drain_begin(bool periodic)
+{
+    store_relaxed(&crew.background, 0);
+    store_relaxed(&crew.idle, 0);
+    crew.begin = os_now();
+    crew.periodic = periodic;
+    store_seq(&crew.on, 1);
+    os_wake(&crew.on, INT32_MAX);
+}
+
+void drain_end(void)
+{
+    store_seq(&crew.on, 0);
+    while (load_seq(&crew.busy))
+        os_yield();
+}
+
+bool drain_is_idle(struct work *w)
+{
+    uint64_t puts = work_puts();
+    return work_is_empty(w) && work_pool_empty() && !load_seq(&crew.busy) &&
+           work_pool_empty() && work_puts() == puts;
+}
+
+void drain_until_idle(struct work *w, bool urgent)
+{
+    static struct worker self;
+    store_relaxed(&crew.urgent, urgent);
+    work_flush(w);
+    for (;;) {
+        __atomic_fetch_add(&crew.wake, 1, __ATOMIC_SEQ_CST);
+        if (crew.helpers && !work_pool_empty())
+            os_wake(&crew.wake, INT32_MAX);
+        bool some = slice(&self);
+        if (!some && drain_is_idle(&self.work))
+            break;
+        if (!some)
+            os_sleep(20000); /* a helper or an assist holds the rest */
+    }
+    work_flush(&self.work);
+}
+
+void drain_times(struct drain_times *t)
+{
+    t->background = load_relaxed(&crew.background);
+    t->idle = load_relaxed(&crew.idle);
+}
+
+void drain_fork_child(void)
+{
+    crew.helpers = 0;
+    store_relaxed(&crew.ready, 0);
+    store_relaxed(&crew.on, 0);
+    store_relaxed(&crew.busy, 0);
+}

@@ -1,0 +1,156 @@
+/* life.c: the thread that runs cleanups and finalizers.
+ *
+ *   census --> queue -> item -> item --> this thread: fn(arg)
+ *
+ * One thread of the library, attached like any of the program's, because the
+ * callbacks are the program's code: they may allocate, store and block.  Items
+ * run in the order queued.  Queued items are roots: arg, and the object of a
+ * finalizer.
+ *
+ * Lock: life.lock, for the queue.
+ */
+#include "collect.h"
+
+static struct {
+    struct lock lock;
+    struct special *first, **last;
+    struct special *current;    /* being run: a root as well */
+    _Atomic uint32_t waiting;   /* items queued and not yet run */
+    _Atomic uint32_t wake;      /* futex of the thread */
+    bool started;
+    struct special_counts counts;
+    int tid;
+} life = {.lock = LOCK_INIT(RANK_LIFE), .last = &life.first};
+
+void life_queue(struct special *s)
+{
+    lock_take(&life.lock);
+    s->next = 0;
+    *life.last = s;
+    life.last = &s->next;
+    add_relaxed(&life.waiting, 1);
+    if (s->kind == SPECIAL_CLEANUP)
+        life.counts.cleanups_queued++;
+    else
+        life.counts.finalizers_queued++;
+    lock_drop(&life.lock);
+}
+
+static void scan_item(struct work *w, const struct special *s)
+{
+    mark_word(w, (uintptr_t)s->arg);
+    if (s->kind == SPECIAL_FINALIZER)
+        mark_word(w, s->object);
+}
+
+void life_scan(struct work *w)
+{
+    lock_take(&life.lock);
+    for (struct special *s = life.first; s; s = s->next)
+        scan_item(w, s);
+    if (life.current)
+        scan_item(w, life.current);
+    lock_drop(&life.lock);
+}
+
+static struct special *take(struct thread *t)
+{
+    thread_lock(t, &life.lock);
+    struct special *s = life.first;
+    life.current = s;
+    if (s && !(life.first = s->next))
+        life.last = &life.first;
+    lock_drop(&life.lock);
+    return s;
+}
+
+static void done(struct thread *t, struct special *s)
+{
+    thread_lock(t, &life.lock);
+    life.current = 0;
+    if (s->kind == SPECIAL_CLEANUP)
+        life.counts.cleanups_run++;
+    else
+        life.counts.finalizers_run++;
+    lock_drop(&life.lock);
+    special_free(s);
+    __atomic_fetch_sub(&life.waiting, 1, __ATOMIC_SEQ_CST);
+    os_wake(&life.waiting, INT32_MAX);
+}
+
+/* The callback runs outside of us: it may be interrupted at any point. */
+static void run(struct special *s)
+{
+    if (s->kind == SPECIAL_CLEANUP)
+        s->cleanup(s->arg);
+    else
+        s->finalizer((void *)s->exact, s->arg);
+}
+
+static void life_main(void *unused)
+{
+    os_signal_unblock();
+    while (thread_attach())
+        os_sleep(1000000);
+    life.tid = os_tid();
+    for (;;) {
+        struct thread *t = thread_enter();
+        uint32_t seen = load_seq(&life.wake);
+        struct special *s = take(t);
+        if (!s)
+            thread_wait(t, &life.wake, seen, UINT64_MAX);
+        thread_leave(t);
+        if (!s)
+            continue;
+        run(s);
+        t = thread_enter();
+        done(t, s);
+        thread_leave(t);
+    }
+}
+
+/* Called by the collector after a census, without locks. */
+void life_start(void)
+{
+    if (!load_seq(&life.waiting))
+        return;
+    if (!life.started)
+        life.started = !os_thread_start(life_main, 0, "sancai-life");
+    __atomic_fetch_add(&life.wake, 1, __ATOMIC_SEQ_CST);
+    os_wake(&life.wake, 1);
+}
+
+void life_wait(struct thread *t, uint64_t ns)
+{
+    uint64_t end = os_now() + ns;
+    if (os_tid() == life.tid)
+        return; /* a callback that collects must not wait for itself */
+    for (;;) {
+        uint32_t n = load_seq(&life.waiting);
+        uint64_t now = os_now();
+        if (!n || now >= end)
+            return;
+        thread_wait(t, &life.waiting, n, end - now);
+    }
+}
+
+void life_counts(struct special_counts *c)
+{
+    lock_take(&life.lock);
+    *c = life.counts;
+    lock_drop(&life.lock);
+}
+
+void life_lock(void) { lock_take(&life.lock); }
+void life_unlock(void) { lock_drop(&life.lock); }
+
+void life_fork_child(void)
+{
+    lock_reset(&life.lock);
+    life.started = false;
+    life.tid = 0;
+    if (life.current) { /* its callback was running in the parent's thread */
+        life.current = 0;
+        __atomic_fetch_sub(&life.waiting, 1, __ATOMIC_SEQ_CST);
+    }
+}

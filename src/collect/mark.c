@@ -1,0 +1,268 @@
+/* mark.c: white -> grey -> black, one object at a time.
+ *
+ *   word -> in the heap? -> page descriptor -> span class -> slot
+ *        -> allocated? -> mark bit 0 -> 1 (atomic or): grey
+ *        -> noscan: black at once;  else into a work buffer
+ *   entry from a work buffer -> its pointer words, by the class's map: black
+ *
+ * Any word may be given: memory is C's, and a layout may be wrong about a dead
+ * stack slot.  Nothing is dereferenced but the heap's own tables, which exist
+ * for ever, and objects whose allocation bit was seen.
+ *
+ * The three kinds (map, every word, trace function) share one loop in
+ * drain.c; here is the body.  Large objects are scanned in oblets of 128 KiB
+ * so that no worker is alone with a huge one (Go, mgcmark.go).
+ *
+ * Locks: none.  Mark bits are set by atomic or; the winner queues the object.
+ */
+#include "collect.h"
+
+struct gc gc;
+
+/* First page of the large object that `page` is in. */
+INLINE uint32_t large_first(uint32_t page, uint32_t *d)
+{
+    while (!(*d & DESC_FIRST)) {
+        uint32_t back = desc_back(*d);
+        if (!back || back > page)
+            return NO_PAGE;
+        page -= back;
+        *d = load_acquire(&heap.desc[page]);
+        if ((*d & (DESC_IN_USE | DESC_LARGE)) != (DESC_IN_USE | DESC_LARGE))
+            return NO_PAGE;
+    }
+    return page;
+}
+
+/* Sets a mark bit; true if it was clear. */
+INLINE bool set_bit(_Atomic uint64_t *word, uint64_t bit)
+{
+    if (load_relaxed(word) & bit)
+        return false;
+    return !(__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit);
+}
+
+static COLD void check_again(struct work *w, uintptr_t base, unsigned slot,
+                             uint32_t page, uint32_t d)
+{
+    if (!verify_mark_again(w->parent, base, slot, page))
+        return;
+    if (!(d & DESC_NOSCAN) || (d & DESC_KEYS))
+        work_put(w, base);
+}
+
+INLINE void grey(struct work *w, uintptr_t base, unsigned slot, uint32_t page,
+                 uint32_t d, size_t size)
+{
+    struct bits *b = &heap.bits[page];
+    uint64_t bit = slot_bit(slot);
+    if (!(load_acquire(&b->alloc[slot >> 6]) & bit))
+        return;
+    if (unlikely(w->checking)) {
+        check_again(w, base, slot, page, d);
+        return;
+    }
+    if (!set_bit(&b->mark[slot >> 6], bit))
+        return;
+    w->bytes_marked += size;
+    if ((d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
+        return;
+    work_put(w, base);
+}
+
+static NOINLINE void mark_large(struct work *w, uintptr_t a, uint32_t page,
+                                uint32_t d)
+{
+    uint32_t first = large_first(page, &d);
+    if (first == NO_PAGE)
+        return;
+    struct span *s = span_at(first);
+    if (a - span_start(s) < s->npages * PAGE_SIZE)
+        grey(w, span_start(s), 0, first, d, s->npages * PAGE_SIZE);
+}
+
+INLINE void mark_one(struct work *w, uintptr_t a)
+{
+    uintptr_t off = a - heap.base;
+    if (off >= load_relaxed(&heap.limit))
+        return;
+    uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
+    uint32_t d = load_acquire(&heap.desc[page]);
+    if ((d & (DESC_IN_USE | DESC_LARGE)) != DESC_IN_USE) {
+        if (d & DESC_IN_USE)
+            mark_large(w, a, page, d);
+        return;
+    }
+    const struct class *k = &classes[DESC_CLASS(d)];
+    page -= DESC_INDEX(d);
+    uintptr_t in = off - ((uintptr_t)page << PAGE_SHIFT);
+    unsigned slot = (unsigned)(in * k->magic >> 32);
+    if (slot >= k->nslots)
+        return;
+    uintptr_t start = arena_address(page);
+    grey(w, start + (uintptr_t)slot * k->size, slot, page, d, k->size);
+}
+
+RACY void mark_word(struct work *w, uintptr_t word) { mark_one(w, word); }
+
+RACY void mark_range(struct work *w, uintptr_t lo, uintptr_t hi)
+{
+    lo = align_up(lo, 8);
+    for (uintptr_t a = lo; a + 8 <= hi; a += 8)
+        mark_one(w, load_relaxed((uintptr_t *)a));
+}
+
+/* ---- Scanning ------------------------------------------------------------ */
+
+/* The words of `map` from `at` on. */
+INLINE RACY void scan_map(struct work *w, uintptr_t at, uint64_t map)
+{
+    for (; map; map &= map - 1)
+        mark_one(w, load_relaxed((uintptr_t *)at + __builtin_ctzll(map)));
+}
+
+/* Words [lo, hi) of an object at base whose map repeats every period. */
+static RACY void scan_periods(struct work *w, uintptr_t base, uintptr_t lo,
+                              uintptr_t hi, const struct sc_shape *p)
+{
+    size_t words = (hi - base) / 8, i = (lo - base) / 8;
+    while (i < words) {
+        size_t in = i % p->period, piece = in / 64;
+        uint64_t map = p->map[piece] >> (in & 63);
+        size_t n = min_size(p->period - in, 64 - (in & 63));
+        n = min_size(n, words - i);
+        if (n < 64)
+            map &= (1ull << n) - 1;
+        scan_map(w, base + i * 8, map);
+        i += n;
+    }
+}
+
+static void scan_traced(struct work *w, uintptr_t base, size_t size,
+                        sc_trace_fn trace)
+{
+    struct sc_marker m = {w};
+    size_t cursor = 0;
+    do
+        cursor = trace((void *)base, size, cursor, &m);
+    while (cursor);
+}
+
+/* All oblets behind the first become entries of their own. */
+static void queue_oblets(struct work *w, uintptr_t base, uintptr_t end)
+{
+    for (uintptr_t a = base + OBLET; a < end; a += OBLET)
+        work_put(w, a);
+}
+
+static NOINLINE size_t scan_large(struct work *w, uintptr_t e, uint32_t page,
+                                  uint32_t d)
+{
+    uint32_t first = large_first(page, &d);
+    if (first == NO_PAGE)
+        return 0;
+    struct span *s = span_at(first);
+    uintptr_t base = span_start(s), end = base + align_down(s->size, 8);
+    w->parent = base;
+    if (s->kind == KIND_TRACED) {
+        scan_traced(w, base, s->size, s->shape->trace);
+        return s->size;
+    }
+    if (e == base && (d & DESC_KEYS))
+        special_key_marked(w, base);
+    if (s->kind == KIND_NOSCAN)
+        return 0;
+    if (e == base)
+        queue_oblets(w, base, end);
+    uintptr_t to = min_size(e + OBLET, end);
+    if (s->kind == KIND_CONSERVATIVE)
+        mark_range(w, e, to);
+    else
+        scan_periods(w, base, e, to, s->shape);
+    return to - e;
+}
+
+/* What only few objects need: keys of ephemerons, trace functions. */
+static NOINLINE size_t scan_odd(struct work *w, uintptr_t e, uint32_t d,
+                                const struct class *k)
+{
+    if (d & DESC_KEYS)
+        special_key_marked(w, e);
+    if (k->kind == KIND_NOSCAN)
+        return 0;
+    if (k->kind == KIND_TRACED)
+        scan_traced(w, e, k->size, k->shape->trace);
+    else if (k->kind == KIND_CONSERVATIVE)
+        mark_range(w, e, e + k->size);
+    else
+        scan_periods(w, e, e, e + k->size, k->shape);
+    return k->size;
+}
+
+RACY size_t mark_scan(struct work *w, uintptr_t e)
+{
+    uint32_t page = arena_page(e);
+    uint32_t d = load_relaxed(&heap.desc[page]);
+    if (unlikely(d & DESC_LARGE))
+        return scan_large(w, e, page, d);
+    w->parent = e;
+    const struct class *k = &classes[DESC_CLASS(d)];
+    if (unlikely(d & (DESC_KEYS | DESC_TRACED)))
+        return scan_odd(w, e, d, k);
+    if (k->whole)
+        scan_map(w, e, k->map);
+    else if (k->kind == KIND_CONSERVATIVE)
+        mark_range(w, e, e + k->size);
+    else
+        scan_periods(w, e, e, e + k->size, k->shape);
+    return k->size;
+}
+
+/* ---- The whole heap, rarely ------------------------------------------------ */
+
+static bool begins_span(uint32_t d)
+{
+    if (!(d & DESC_IN_USE))
+        return false;
+    return d & DESC_LARGE ? d & DESC_FIRST : DESC_INDEX(d) == 0;
+}
+
+static void scan_marked(struct work *w, const struct span *s, unsigned word)
+{
+    const struct bits *b = span_bits(s);
+    uint64_t m = load_relaxed(&b->mark[word]) & load_relaxed(&b->alloc[word]);
+    for (; m; m &= m - 1) {
+        unsigned slot = word * 64 + (unsigned)__builtin_ctzll(m);
+        mark_scan(w, span_start(s) + slot * s->size);
+    }
+}
+
+void mark_page_again(struct work *w, uint32_t page)
+{
+    uint32_t d = load_acquire(&heap.desc[page]);
+    if (!begins_span(d) || (d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
+        return;
+    const struct span *s = span_at(page);
+    for (unsigned i = 0; i < (s->nslots + 63u) / 64; i++)
+        scan_marked(w, s, i);
+}
+
+void mark_clear_all(void)
+{
+    uint32_t top = (uint32_t)(load_relaxed(&heap.limit) >> PAGE_SHIFT);
+    for (uint32_t page = 0; page < top; page++)
+        if (begins_span(load_acquire(&heap.desc[page])))
+            for (unsigned i = 0; i < 8; i++)
+                store_relaxed(&heap.bits[page].mark[i], 0);
+}
+
+uint64_t gc_heap_live(void)
+{
+    return load_relaxed(&gc.heap_marked) + load_relaxed(&heap.live_bytes) -
+           load_relaxed(&gc.live_base);
+}
+
+SC_API void sc_mark(struct sc_marker *m, const void *p)
+{
+    mark_word(m->work, (uintptr_t)p);
+}

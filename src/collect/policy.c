@@ -1,0 +1,235 @@
+/* policy.c: the settings, and the one pacer and limiter of the process.
+ *
+ *   program's settings --+
+ *   what was counted ----+--> pacer (pure) --> trigger, goal, assist ratio
+ *   clock, CPU time -----+--> limiter (pure) --> hold back?
+ *
+ * pacer.c and limiter.c compute; this room knows where numbers come from and
+ * where they go.  Results are published as single words, so that allocation
+ * reads them without a lock.
+ *
+ * Lock: policy.lock (leaf).  Revisions try it and leave if somebody is at it.
+ */
+#include <errno.h>
+
+#include "collect.h"
+
+void (*policy_report_hook)(const struct pacer *, int when);
+
+static struct {
+    struct lock lock;
+    struct pacer pacer;
+    struct limiter limiter;
+    int gc_percent;
+    int64_t limit;      /* INT64_MAX: none */
+    int procs;
+    uint64_t scan_base; /* scannable bytes found by the last cycle */
+    uint64_t live_base; /* live bytes then */
+    uint64_t last_goal, revised;
+    uint64_t assist_at_start;
+    double share;
+} policy = {.lock = LOCK_INIT(RANK_LEAF)};
+
+/* ---- Settings -------------------------------------------------------------- */
+
+static int64_t pick(int64_t given, int64_t env, int64_t def)
+{
+    return given ? given : env ? env : def;
+}
+
+static bool in_range(const struct sc_config *c)
+{
+    return c->gc_percent >= -1 && c->memory_limit >= 0 &&
+           c->max_procs >= 0 && c->max_procs <= 4096 &&
+           (c->barriers == SC_BARRIERS_NONE ||
+            c->barriers == SC_BARRIERS_EXPLICIT);
+}
+
+int policy_init(const struct sc_config *c)
+{
+    if (!in_range(c))
+        return EINVAL;
+    int64_t percent = knobs.gc_percent == INT64_MIN ? 100 : knobs.gc_percent;
+    policy.gc_percent = c->gc_percent ? c->gc_percent : (int)percent;
+    policy.limit = pick(c->memory_limit, knobs.memory_limit, INT64_MAX);
+    policy.procs = (int)pick(c->max_procs, knobs.max_procs, os_cpus());
+    policy.share = PACER_BACKGROUND * policy.procs;
+    pacer_init(&policy.pacer, policy.gc_percent, policy.limit, policy.procs);
+    limiter_init(&policy.limiter, os_now(), policy.procs);
+    policy_goals();
+    return 0;
+}
+
+static void apply(void)
+{
+    pacer_set(&policy.pacer, policy.gc_percent, policy.limit, policy.procs);
+}
+
+int policy_gc_percent(int set, bool change)
+{
+    lock_take(&policy.lock);
+    int old = policy.gc_percent;
+    if (change) {
+        policy.gc_percent = set < 0 ? -1 : set;
+        apply();
+    }
+    lock_drop(&policy.lock);
+    if (change)
+        policy_goals();
+    return old;
+}
+
+int64_t policy_memory_limit(int64_t set, bool change)
+{
+    lock_take(&policy.lock);
+    int64_t old = policy.limit;
+    if (change && set >= 0) {
+        policy.limit = set ? set : INT64_MAX;
+        apply();
+    }
+    lock_drop(&policy.lock);
+    if (change)
+        policy_goals();
+    return old;
+}
+
+int policy_procs(void) { return policy.procs; }
+double policy_background_share(void) { return policy.share; }
+
+/* ---- Numbers in -------------------------------------------------------------- */
+
+/* Of the bytes allocated since the last cycle, as large a part is taken to be
+ * scannable as of those that it found. */
+static uint64_t scannable(uint64_t live)
+{
+    if (!policy.live_base)
+        return live;
+    double part = (double)policy.scan_base / (double)policy.live_base;
+    return (uint64_t)(part * (double)live);
+}
+
+static struct pacer_memory count(void)
+{
+    struct page_stats p;
+    page_stats(&p);
+    struct pacer_memory m;
+    m.live = gc_heap_live();
+    m.scan = scannable(m.live);
+    m.mapped_ready = page_mapped_ready();
+    m.heap_free = p.free;
+    m.heap_alloc = m.live;
+    return m;
+}
+
+static void publish(const struct pacer_memory *m)
+{
+    struct pacer_trigger g = pacer_trigger(&policy.pacer, m);
+    store_relaxed(&gc.trigger, g.trigger);
+    store_relaxed(&gc.goal, g.goal);
+    assist_set_ratio(pacer_work_per_byte(&policy.pacer));
+}
+
+static void set_scavenger(uint64_t goal)
+{
+    struct page_stats p;
+    page_stats(&p);
+    uint64_t used = load_relaxed(&heap.pages_in_use) * PAGE_SIZE;
+    scavenge_set_goals(
+        scavenge_goal_percent(goal, policy.last_goal, used),
+        policy.limit == INT64_MAX
+            ? UINT64_MAX
+            : scavenge_goal_limit((uint64_t)policy.limit));
+    policy.last_goal = goal;
+}
+
+void policy_goals(void)
+{
+    lock_take(&policy.lock);
+    struct pacer_memory m = count();
+    pacer_commit(&policy.pacer, m.live, sweep_is_done());
+    publish(&m);
+    set_scavenger(load_relaxed(&gc.goal));
+    lock_drop(&policy.lock);
+}
+
+void policy_cycle_start(uint64_t now, bool periodic)
+{
+    lock_take(&policy.lock);
+    struct pacer_memory m = count();
+    pacer_start(&policy.pacer, &m, now,
+                !gc.explicit_barriers ? PACER_HELD
+                : periodic            ? PACER_PERIODIC
+                                      : PACER_NORMAL);
+    limiter_phase(&policy.limiter, now,
+                  gc.explicit_barriers ? LIMITER_MARK : LIMITER_HELD);
+    policy.assist_at_start = load_relaxed(&assist_ns);
+    policy.revised = now;
+    publish(&m);
+    if (policy_report_hook)
+        policy_report_hook(&policy.pacer, 0);
+    lock_drop(&policy.lock);
+}
+
+void policy_revise(void)
+{
+    uint64_t now = os_now();
+    if (now - load_relaxed(&policy.revised) < 200000 || !lock_try(&policy.lock))
+        return;
+    store_relaxed(&policy.revised, now);
+    struct pacer_memory m = count();
+    pacer_revise(&policy.pacer, &m, load_relaxed(&gc.scan_work));
+    assist_set_ratio(pacer_work_per_byte(&policy.pacer));
+    store_relaxed(&gc.goal, pacer_goal(&policy.pacer, &m));
+    if (limiter_due(&policy.limiter, now))
+        limiter_update(&policy.limiter, now);
+    lock_drop(&policy.lock);
+}
+
+void policy_cycle_end(uint64_t now, bool forced)
+{
+    struct drain_times d;
+    drain_times(&d);
+    lock_take(&policy.lock);
+    struct pacer_memory m = count();
+    uint64_t stacks = load_relaxed(&gc.stack_scanned);
+    uint64_t globals = load_relaxed(&gc.globals_scanned);
+    struct pacer_end e = {
+        .now = now,
+        .assist_time = load_relaxed(&assist_ns) - policy.assist_at_start,
+        .idle_time = d.idle,
+        .heap_scan_work = load_relaxed(&gc.scan_work),
+        .stack_scan_work = stacks,
+        .globals_scan_work = globals};
+    policy.pacer.stack_scan_max = stacks;
+    policy.pacer.globals_scan = globals;
+    pacer_end(&policy.pacer, &m, &e);
+    if (policy_report_hook)
+        policy_report_hook(&policy.pacer, 1);
+    limiter_add_idle(&policy.limiter, d.idle);
+    limiter_phase(&policy.limiter, now, LIMITER_RUN);
+    policy.scan_base = e.heap_scan_work;
+    policy.live_base = load_relaxed(&gc.heap_marked);
+    pacer_reset_live(&policy.pacer, policy.live_base);
+    lock_drop(&policy.lock);
+    policy_goals();
+}
+
+/* ---- Limits -------------------------------------------------------------------- */
+
+bool policy_limited(void) { return limiter_limiting(&policy.limiter); }
+
+void policy_add_assist(uint64_t ns)
+{
+    limiter_add_assist(&policy.limiter, ns);
+}
+
+void policy_fit_limit(size_t n)
+{
+    if (policy.limit == INT64_MAX || policy_limited())
+        return;
+    uint64_t over = scavenge_for_limit(n);
+    if (over)
+        scavenge_now(over, true);
+}
+
+void policy_reset_locks(void) { lock_reset(&policy.lock); }

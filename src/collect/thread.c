@@ -1,0 +1,209 @@
+/* thread.c: the threads that have called us, and when they may be interrupted.
+ *
+ *        attach                 block_begin           collector
+ *   none ------> RUNNING ------------------> BLOCKED ----------> HELD
+ *    ^              |  ^                        |  ^               |
+ *    +--- detach ---+  +------- block_end ------+  +--- release ---+
+ *
+ * RUNNING threads answer handshakes themselves: in the signal handler, or at
+ * thread_leave if the signal found them inside us (busy).  For BLOCKED ones
+ * the collector answers, holding them by the state word.
+ *
+ * Invariants: busy and pending are touched by their thread alone (and by
+ * handlers that run on it).  A thread that waits for threads.lock waits
+ * BLOCKED, so the holder's handshake never waits for it.
+ * Lock: threads.lock for the list.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "collect.h"
+
+_Thread_local struct thread *thread_self;
+static _Thread_local bool was_detached;
+struct threads threads = {LOCK_INIT(RANK_THREADS), 0, 0, 0, 0};
+void (*thread_joined_hook)(struct thread *);
+void (*thread_leaving_hook)(struct thread *);
+
+/* Records of ended threads, used again first.  Under threads.lock. */
+static struct thread *spare;
+
+static struct thread *new_record(void)
+{
+    struct thread *t = spare;
+    if (!t)
+        return meta_map(align_up(sizeof *t, os_page_size()), META_THREAD);
+    spare = t->next;
+    /* The cache was retired: run[].end, span[] and nused are zero already;
+     * not clearing them keeps untouched pages untouched. */
+    size_t from = offsetof(struct thread, next);
+    memset((char *)t + from, 0, sizeof *t - from);
+    t->cache.alloc_bytes = t->cache.alloc_objects = 0;
+    t->cache.live_flushed = 0;
+    t->cache.tiny.end = 0;
+    return t;
+}
+
+static void link_thread(struct thread *t)
+{
+    t->next = threads.all;
+    t->prev = 0;
+    if (t->next)
+        t->next->prev = t;
+    threads.all = t;
+    threads.n++;
+}
+
+static void unlink_thread(struct thread *t)
+{
+    if (t->prev)
+        t->prev->next = t->next;
+    else
+        threads.all = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    threads.n--;
+}
+
+int thread_attach(void)
+{
+    if (thread_self)
+        return 0;
+    struct os_stack stack;
+    if (os_stack_self(&stack))
+        return ENOMEM;
+    lock_take(&threads.lock);
+    struct thread *t = new_record();
+    if (t) {
+        t->stack = stack;
+        t->tid = os_tid();
+        t->busy = 1; /* until attached: handshakes wait for leave */
+        t->cache.black = gc.black;
+        t->cache.gen = load_relaxed(&heap.gen);
+        link_thread(t);
+        thread_self = t;
+        thread_joined_hook(t);
+    }
+    lock_drop(&threads.lock);
+    if (!t)
+        return ENOMEM;
+    was_detached = false;
+    os_exit_arm(t);
+    thread_leave(t);
+    return 0;
+}
+
+void thread_detach(struct thread *t, bool by_call)
+{
+    t->busy++;
+    thread_lock(t, &threads.lock);
+    thread_leaving_hook(t);
+    cache_retire(&t->cache, false, false);
+    threads.dead_alloc_bytes += t->cache.alloc_bytes;
+    threads.dead_alloc_objects += t->cache.alloc_objects;
+    unlink_thread(t);
+    thread_self = 0;
+    t->next = spare;
+    spare = t;
+    lock_drop(&threads.lock);
+    was_detached = by_call;
+    if (by_call)
+        os_exit_disarm();
+}
+
+static void thread_exit(void *arg)
+{
+    if (thread_self == arg)
+        thread_detach(arg, false);
+}
+
+void thread_init(void) { os_exit_init(thread_exit); }
+
+static COLD struct thread *enter_unattached(void)
+{
+    if (was_detached)
+        say("a function of Sancai was called after sc_thread_detach; call "
+            "sc_thread_attach first. The thread is attached again.");
+    if (thread_attach())
+        return 0;
+    thread_self->busy++;
+    return thread_self;
+}
+
+struct thread *thread_enter(void)
+{
+    struct thread *t = thread_self;
+    if (unlikely(!t))
+        return enter_unattached();
+    store_relaxed(&t->busy, load_relaxed(&t->busy) + 1);
+    fence_signal();
+    return t;
+}
+
+void thread_leave(struct thread *t)
+{
+    fence_signal();
+    store_relaxed(&t->busy, load_relaxed(&t->busy) - 1);
+    fence_signal();
+    if (unlikely(load_relaxed(&t->pending)) && !load_relaxed(&t->busy))
+        handshake_answer(t);
+}
+
+/* ---- Blocking ---------------------------------------------------------- */
+
+NOINLINE void thread_block_begin(struct thread *t)
+{
+    save_registers(t->saved_regs);
+    /* Our caller's frames hold all it needs: scan from here up. */
+    t->saved_sp = (uintptr_t)__builtin_frame_address(0);
+    store_seq(&t->state, THREAD_BLOCKED);
+}
+
+NOINLINE void thread_block_end(struct thread *t)
+{
+    uint32_t s = THREAD_BLOCKED;
+    while (!cas_seq(&t->state, &s, THREAD_RUNNING)) {
+        os_wait(&t->state, THREAD_HELD, UINT64_MAX);
+        s = THREAD_BLOCKED;
+    }
+}
+
+void thread_lock(struct thread *t, struct lock *l)
+{
+    if (lock_try(l))
+        return;
+    thread_block_begin(t);
+    lock_take(l);
+    thread_block_end(t);
+}
+
+void thread_wait(struct thread *t, _Atomic uint32_t *w, uint32_t v,
+                 uint64_t ns)
+{
+    thread_block_begin(t);
+    os_wait(w, v, ns);
+    thread_block_end(t);
+}
+
+/* ---- fork -------------------------------------------------------------- */
+
+/* In the child only the caller lives: the others' caches go back. */
+void thread_fork_child(void)
+{
+    lock_reset(&threads.lock);
+    for (struct thread *t = threads.all, *next; t; t = next) {
+        next = t->next;
+        if (t == thread_self) {
+            t->tid = os_tid();
+            t->want = t->done;
+            t->pending = 0;
+            continue;
+        }
+        cache_retire(&t->cache, true, false);
+        threads.dead_alloc_bytes += t->cache.alloc_bytes;
+        threads.dead_alloc_objects += t->cache.alloc_objects;
+        unlink_thread(t);
+        t->next = spare;
+        spare = t;
+    }
+}

@@ -1,0 +1,63 @@
+/* object.c: from any address to the object it points into.
+ *
+ *   address -> page -> descriptor -> first page of the span, class
+ *           -> offset * magic >> 32 -> slot -> allocation bit
+ *
+ * Never faults and takes no lock, whatever the address is: the tables up to
+ * heap.limit exist for ever.  The marker has its own copy of the same steps,
+ * fused with setting the mark bit (collect/mark.c).
+ */
+#include "heap.h"
+
+static struct span *large_first(uint32_t page, uint32_t *d)
+{
+    while (!(*d & DESC_FIRST)) {
+        uint32_t back = desc_back(*d);
+        if (!back || back > page)
+            return 0;
+        page -= back;
+        *d = load_acquire(&heap.desc[page]);
+        if ((*d & (DESC_IN_USE | DESC_LARGE)) != (DESC_IN_USE | DESC_LARGE))
+            return 0;
+    }
+    return span_at(page);
+}
+
+static bool find_large(uintptr_t a, uint32_t page, uint32_t d,
+                       struct object *o)
+{
+    struct span *s = large_first(page, &d);
+    if (!s)
+        return false;
+    o->span = s;
+    o->base = span_start(s);
+    o->size = s->size;
+    o->slot = 0;
+    o->kind = s->kind;
+    return a - o->base < s->npages * PAGE_SIZE;
+}
+
+bool object_find(uintptr_t a, struct object *o)
+{
+    uintptr_t off = a - heap.base;
+    if (off >= load_relaxed(&heap.limit))
+        return false;
+    uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
+    uint32_t d = load_acquire(&heap.desc[page]);
+    if (!(d & DESC_IN_USE))
+        return false;
+    if (d & DESC_LARGE)
+        return find_large(a, page, d, o);
+    const struct class *k = &classes[DESC_CLASS(d)];
+    uint32_t first = page - DESC_INDEX(d);
+    uintptr_t in = off - ((uintptr_t)first << PAGE_SHIFT);
+    o->slot = (unsigned)(in * k->magic >> 32);
+    if (o->slot >= k->nslots)
+        return false;
+    o->span = span_at(first);
+    o->size = k->size;
+    o->base = span_start(o->span) + (uintptr_t)o->slot * k->size;
+    o->kind = k->kind;
+    return load_acquire(&span_bits(o->span)->alloc[o->slot >> 6]) &
+           slot_bit(o->slot);
+}

@@ -1,0 +1,164 @@
+/* links: os base page
+ *
+ * Many threads take, give, flush and discard at once.  Each writes its name
+ * into its pages: a page with two owners, or one discarded while in use, shows.
+ */
+#include "pages.h"
+#include <pthread.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define OPS 3000
+#else
+#define OPS 20000
+#endif
+#define THREADS 4
+
+static _Atomic int running;
+static _Atomic uint64_t held; /* pages that the threads own */
+
+struct run {
+    uint32_t page, n;
+};
+
+static uint64_t *word(uint32_t page, uint32_t i)
+{
+    return (uint64_t *)arena_address(page + i);
+}
+
+static void write_name(struct run r, uint64_t name)
+{
+    for (uint32_t i = 0; i < r.n; i++)
+        *word(r.page, i) = name + r.page + i;
+}
+
+static void check_name(struct run r, uint64_t name)
+{
+    for (uint32_t i = 0; i < r.n; i++)
+        CHECK_EQ(*word(r.page, i), name + r.page + i);
+}
+
+static void check_zero(struct run r)
+{
+    for (uint32_t i = 0; i < r.n; i++)
+        CHECK_EQ(*word(r.page, i), 0);
+}
+
+static void *owner(void *arg)
+{
+    uint64_t name = (uint64_t)(uintptr_t)arg << 40;
+    uint64_t seed = name + test_seed();
+    struct page_cache cache = {0};
+    struct run live[100];
+    uint32_t n = 0;
+    for (int i = 0; i < OPS; i++) {
+        uint64_t r = rng_next(&seed) >> 10;
+        if (n < COUNT(live) && r % 100 < (i / 2000 % 2 ? 40 : 60)) {
+            bool zero;
+            uint32_t k = 1 + (uint32_t)(r / 128 % (r % 7 ? 16 : 900));
+            struct run new = {page_cache_take(&cache, k, &zero), k};
+            CHECK(new.page != NO_PAGE);
+            if (zero)
+                check_zero(new);
+            write_name(new, name);
+            live[n++] = new;
+            atomic_fetch_add(&held, k);
+        } else if (n) {
+            uint32_t j = (uint32_t)(r / 128 % n);
+            check_name(live[j], name);
+            page_give(live[j].page, live[j].n);
+            atomic_fetch_sub(&held, live[j].n);
+            live[j] = live[--n];
+        }
+        if (r / 1024 % 300 == 0)
+            page_cache_flush(&cache);
+    }
+    for (uint32_t j = 0; j < n; j++)
+        check_name(live[j], name);
+    page_cache_flush(&cache);
+    atomic_fetch_sub(&running, 1);
+    return NULL;
+}
+
+static void *discarder(void *arg)
+{
+    uint64_t seed = test_seed() + (uintptr_t)arg;
+    while (atomic_load(&running)) {
+        uint64_t r = rng_next(&seed) >> 10;
+        scavenge_now(r % 400 * PAGE_SIZE, r / 512 % 2);
+        if (r / 1024 % 8 == 0)
+            scavenge_new_cycle();
+        if (r / 8192 % 8 == 0 && (uintptr_t)arg == THREADS + 1)
+            scavenge_background(); /* there is one background worker */
+        struct page_stats s;
+        page_stats(&s);
+        CHECK_EQ(s.in_use + s.free + s.released, s.grown);
+        CHECK(page_mapped_ready() <= page_mapped() + s.grown);
+        if (r / 65536 % 16 == 0)
+            page_verify();
+    }
+    return NULL;
+}
+
+static void run_all(void)
+{
+    pthread_t t[THREADS + 2];
+    CHECK_EQ(arena_init(), 0);
+    running = THREADS;
+    scavenge_set_goals(MIB(2), UINT64_MAX);
+    for (uintptr_t i = 0; i < THREADS + 2; i++)
+        CHECK_EQ(pthread_create(&t[i], NULL, i < THREADS ? owner : discarder,
+                                (void *)(i + 1)), 0);
+    for (int i = 0; i < THREADS + 2; i++)
+        pthread_join(t[i], NULL);
+    page_verify();
+}
+
+TEST(threads_never_share_a_page)
+{
+    struct page_stats s;
+    run_all();
+    page_stats(&s);
+    CHECK_EQ(s.in_use, held * PAGE_SIZE);
+    scavenge_now(UINT64_MAX, true);
+    scavenge_new_cycle(); /* what was being moved at the end of another run */
+    scavenge_now(UINT64_MAX, true);
+    page_stats(&s);
+    CHECK_EQ(s.free, 0);
+    page_verify();
+}
+
+/* Memory is scarce and others discard it: pages on the move are waited for,
+ * so a request that fits is never refused. */
+static void *taker(void *arg)
+{
+    for (int i = 0; i < OPS / 4; i++) {
+        bool zero;
+        uint32_t p = page_take(arenas.pages / 8, &zero);
+        CHECK(p != NO_PAGE);
+        *word(p, arenas.pages / 8 - 1) = 1;
+        page_give(p, arenas.pages / 8);
+    }
+    atomic_fetch_sub(&running, 1);
+    return arg;
+}
+
+TEST(scarce_memory_on_the_move_is_waited_for)
+{
+    pthread_t t[4];
+    bool zero;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    SKIP("no address-space limit with a sanitizer");
+#endif
+    struct rlimit r = {MIB(300), MIB(300)};
+    CHECK_EQ(setrlimit(RLIMIT_AS, &r), 0);
+    CHECK_EQ(arena_init(), 0);
+    CHECK_EQ(page_take(arenas.pages, &zero), 0); /* grown to the end */
+    page_give(0, arenas.pages / 2); /* room for four of an eighth */
+    running = 2;
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pthread_create(&t[i], NULL, i < 2 ? taker : discarder, NULL),
+                 0);
+    for (int i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+    page_verify();
+}

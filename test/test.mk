@@ -1,0 +1,76 @@
+# test.mk: which test programs there are, what each links, how they run.
+#
+#   make test                 all tests, lint included, for $(BUILD)
+#   make test T=base/knob     only items with that in their name
+#   make test SUITES="debug asan"   the programs once per row of flags
+#   make test RUN="qemu-aarch64 -L DIR"   each program behind a prefix
+#   make test OUT=out/x LIB=out/x CC=...   somewhere else, another compiler
+#   make lint                 the source's own rules
+#
+# test/DIR/NAME.c is a program of its own.  Its first comment says what it
+# links, so that a room is tested with what is below it and nothing more:
+#   links: os base             all of src/os and src/base
+#   links: os src/page/bits.c  a layer and one file
+#   links: lib                 the finished libsancai.a
+#   links: lib -rdynamic       words with a dash go to the linker
+# What is not said is "lib".  test/shell/*.sh are run with the directory of
+# the libraries as $1: 0 passed, 77 skipped, else failed.
+
+TEST_DIRS := os base page heap collect obs api torture crash
+T         ?=
+RUN       ?=
+SUITES    ?= $(BUILD)
+wanted    = $(if $(T),$(foreach f,$(1),$(if $(findstring $(T),$(f)),$(f))),$(1))
+TEST_SRC  := $(call wanted,$(sort \
+             $(foreach d,$(TEST_DIRS),$(wildcard test/$(d)/*.c))))
+TEST_SH   := $(call wanted,$(sort $(wildcard test/shell/*.sh)) tools/lint)
+TEST_BIN  := $(TEST_SRC:%.c=$(OUT)/%)
+
+# The words after "links:" within the first comment's first lines.
+links_of = $(or $(shell sed -n '1,3{s/ *\*\/.*//;s/.*links: *//p}' $(1)),lib)
+layer_objects = $(patsubst %.c,$(OUT)/%.o,$(wildcard src/$(1)/*.c))
+# One word of it as files or flags.
+link_word = $(if $(filter lib,$(1)),$(LIB)/libsancai.a,$(strip \
+            $(if $(filter -%,$(1)),$(1),$(strip \
+            $(if $(filter %.c,$(1)),$(OUT)/$(1:.c=.o),$(strip \
+            $(call layer_objects,$(1))))))))
+
+link_words = $(foreach w,$(call links_of,$(1)),$(call link_word,$(w)))
+
+# $(1) source without .c, $(2) what it links.
+define test_program
+$(OUT)/$(1): $(OUT)/$(1).o $(filter-out -%,$(2))
+	$$(CC) $$(ALL_FLAGS) -o $$@ $$< $(2) -ldl -lm
+endef
+# Sixty shells are not started to build the library alone.
+ifneq ($(filter test-programs $(OUT)/test/%,$(MAKECMDGOALS)),)
+$(foreach s,$(TEST_SRC),\
+    $(eval $(call test_program,$(s:.c=),$(call link_words,$(s)))))
+endif
+
+test-programs: all $(TEST_BIN)
+
+# A suite's directories are the Makefile's, unless OUT and LIB were given.
+given    = $(filter command environment,$(firstword $(origin $(1))))
+out_of   = $(if $(call given,OUT),$(OUT),out/$(1))
+lib_of   = $(if $(call given,LIB),$(LIB),$(if $(filter \
+           opt,$(1)),build,$(call out_of,$(1))))
+suite_of = --lib $(call lib_of,$(1)) $(TEST_SRC:%.c=$(call out_of,$(1))/%)
+
+# Goes on after what does not compile: the other tests still say something,
+# and the line at the end counts it.
+test:
+	@bad=0; \
+	for b in $(SUITES); do \
+	    $(MAKE) -sk --no-print-directory BUILD=$$b test-programs || bad=1; \
+	done; \
+	BAD_BUILD=$$bad RUN="$(RUN)" test/run \
+	    $(foreach b,$(SUITES),$(call suite_of,$(b))) \
+	    --lib $(LIB) $(TEST_SH)
+
+# The symbols' directions are read from objects, so these come first.
+lint: $(OBJ)
+	@tools/lint $(OUT)
+
+-include $(TEST_SRC:%.c=$(OUT)/%.d)
+.PHONY: test-programs
