@@ -69,7 +69,8 @@ function number(x) {
 }
 
 function times(x) {
-    return sprintf(x >= 100 ? "%.0fx" : x >= 10 ? "%.1fx" : "%.2fx", x)
+    return sprintf(x >= 100 ? "%.0fx" : x >= 10 ? "%.1fx" : \
+                   x >= 0.1 ? "%.2fx" : "%.3fx", x)
 }
 
 function head(title,    i) {

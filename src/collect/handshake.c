@@ -142,9 +142,10 @@ static void on_signal(struct os_context *c)
         guest_signal(c);
         return;
     }
-    if (load_relaxed(&t->state) != THREAD_RUNNING)
-        return; /* the collector answers for it */
-    if (load_relaxed(&t->busy)) {
+    /* Inside us, or blocking (the collector may answer for it, or else the
+     * thread when it comes back), or answering an older one. */
+    if (load_relaxed(&t->busy) || t->answering ||
+        load_relaxed(&t->state) != THREAD_RUNNING) {
         store_relaxed(&t->pending, 1);
         return;
     }
@@ -164,10 +165,12 @@ NOINLINE void handshake_answer(struct thread *t)
     struct hand h = {.sp = (uintptr_t)__builtin_frame_address(0),
                      .regs = regs,
                      .nregs = SAVED_REGS};
-    store_relaxed(&t->pending, 0);
-    fence_signal();
-    /* regs lies in this frame, which frame_address may be above. */
-    answer(t, &h);
+    do {
+        store_relaxed(&t->pending, 0);
+        fence_signal();
+        answer(t, &h);
+        fence_signal();
+    } while (load_relaxed(&t->pending));
 }
 
 /* ---- The collector's side ------------------------------------------------ */

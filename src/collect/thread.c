@@ -166,6 +166,9 @@ NOINLINE void thread_block_end(struct thread *t)
         os_wait(&t->state, THREAD_HELD, UINT64_MAX);
         s = THREAD_BLOCKED;
     }
+    fence_signal();
+    if (load_relaxed(&t->pending) && !load_relaxed(&t->busy))
+        handshake_answer(t);
 }
 
 void thread_lock(struct thread *t, struct lock *l)

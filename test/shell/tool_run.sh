@@ -55,10 +55,11 @@ for name in TERM INT; do
     cat >catch.sh <<END
 trap 'echo caught; exit 7' $name
 echo ready
-while :; do sleep 0.05; done
+i=0 # it must end by itself if the signal never comes
+while [ \$i -lt 100 ]; do sleep 0.05; i=\$((i + 1)); done
 END
-    # A shell starts background jobs with SIGINT ignored, and a trap can't
-    # undo that; python3 or perl would do, so would a foreground job.
+    # A shell starts background jobs with SIGINT ignored, and a trap in them
+    # can't undo that; env can.
     "$sancai" run -- env --default-signal=INT sh catch.sh >out 2>/dev/null &
     pid=$!
     i=0

@@ -124,7 +124,7 @@ want=$(awk 'BEGIN { for (i = 0; i < 512; i++) {
 awk 'length > 80 { print "map: " $0; bad = 1 } END { exit bad }' map || bad=1
 
 # It is still there when another thread ends the process.
-"$sancai" vm -o map -- ./fake quit-from-thread || fail "vm at exit"
+"$sancai" vm -o map -- ./fake quit-from-thread >out || fail "vm at exit"
 grep -q 'as it ends' map || fail "not drawn as it ends"
 check_sums map
 exit $bad
