@@ -6,6 +6,8 @@
 BUILD  ?= opt
 CC     ?= cc
 AR     ?= ar
+LD     ?= ld
+OBJCOPY ?= objcopy
 PREFIX ?= /usr/local
 OUT    := out/$(BUILD)
 
@@ -33,10 +35,13 @@ $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -Iinclude -MMD -MP -c $< -o $@
 
+# One object whose internal names are local: a program may have its own `heap`.
 $(LIB)/libsancai.a: $(OBJ)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(LD) -r -o $(OUT)/sancai.o $^
+	$(OBJCOPY) --localize-hidden $(OUT)/sancai.o
+	$(AR) rcs $@ $(OUT)/sancai.o
 
 $(LIB)/libsancai.so: $(OBJ)
 	@mkdir -p $(@D)

@@ -341,7 +341,8 @@ int main(int argc, char **argv)
     if (!opt.file)
         opt.file = index_fetch(opt.quiet);
     run(&r);
-    sc_collect();
+    if (!opt.line)
+        sc_collect();   /* so that "held" is exact at the end */
     sc_stats(&s);
     if (opt.line)
         report_line(&r);

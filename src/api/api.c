@@ -22,7 +22,7 @@ void misuse(const char *fmt, ...)
         os_abort();
 }
 
-/* ---- Collection ---------------------------------------------------------- */
+/* ---- Collection -------------------------------------------------------- */
 
 SC_API void sc_collect(void)
 {
@@ -45,7 +45,7 @@ SC_API void sc_release_memory(void)
     thread_leave(t);
 }
 
-/* ---- Threads ---------------------------------------------------------------- */
+/* ---- Threads ----------------------------------------------------------- */
 
 SC_API int sc_thread_attach(void)
 {
@@ -94,7 +94,7 @@ SC_API void sc_blocking_end(void)
         thread_block_end(t);
 }
 
-/* ---- Roots --------------------------------------------------------------------- */
+/* ---- Roots ------------------------------------------------------------- */
 
 SC_API int sc_root_add(void *start, size_t n)
 {
@@ -128,7 +128,7 @@ SC_API NOINLINE void sc_keep_alive(const void *p)
     __asm__ volatile("" : : "r"(p) : "memory");
 }
 
-/* ---- Objects -------------------------------------------------------------------- */
+/* ---- Objects ----------------------------------------------------------- */
 
 /* The part of a thread's own run that was not handed out yet. */
 static bool not_yet_handed_out(uintptr_t a)
@@ -199,7 +199,7 @@ SC_API void *sc_realloc(void *p, size_t n)
     return to;
 }
 
-/* ---- sc_free: a hint that is checked ---------------------------------------------- */
+/* ---- sc_free: a hint that is checked ----------------------------------- */
 
 static struct meta_pool freed_pool =
     META_POOL(8 * sizeof(uint64_t), META_SPAN);

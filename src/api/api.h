@@ -11,7 +11,7 @@ bool api_start(void);
 /* thread_enter, after api_start.  NULL with errno ENOMEM. */
 struct thread *api_enter(void);
 
-/* ---- new.c: allocation -------------------------------------------------- */
+/* ---- new.c: allocation ------------------------------------------------- */
 
 /* n bytes of a kind; shape for precise and traced ones.  Zeroed unless
  * noscan.  NULL with errno ENOMEM. */
@@ -19,7 +19,7 @@ void *new_object(size_t n, enum kind, const struct sc_shape *);
 
 void new_init(void);
 
-/* ---- misuse (api.c) ------------------------------------------------------------ */
+/* ---- misuse (api.c) ---------------------------------------------------- */
 
 /* One line: what, where, what to do; aborts only if misuseabort is set. */
 void misuse(const char *fmt, ...) PRINTF(1, 2) COLD;

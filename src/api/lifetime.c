@@ -36,7 +36,7 @@ static struct special *add(struct thread *t, const struct special *like)
     return s;
 }
 
-/* ---- Cleanups ---------------------------------------------------------------- */
+/* ---- Cleanups ---------------------------------------------------------- */
 
 SC_API struct sc_cleanup_handle *sc_cleanup(void *obj, void (*fn)(void *),
                                             void *arg)
@@ -94,7 +94,7 @@ SC_API int sc_cleanup_stop(struct sc_cleanup_handle *h)
     return w.found;
 }
 
-/* ---- Finalizers ---------------------------------------------------------------- */
+/* ---- Finalizers -------------------------------------------------------- */
 
 static enum special_do drop_finalizer(struct special *s, void *arg)
 {
@@ -122,7 +122,7 @@ SC_API int sc_finalizer(void *obj, void (*fn)(void *, void *), void *arg)
     return e;
 }
 
-/* ---- Pins ------------------------------------------------------------------------ */
+/* ---- Pins -------------------------------------------------------------- */
 
 struct pin {
     int change;

@@ -30,7 +30,7 @@ void new_init(void)
         class_by_16[i] = (uint8_t)size_class(i * 16);
 }
 
-/* ---- Slow ------------------------------------------------------------------ */
+/* ---- Slow -------------------------------------------------------------- */
 
 static void *out_of_memory(void)
 {
@@ -98,7 +98,7 @@ static COLD void *new_small(unsigned c)
     return p ? p : out_of_memory();
 }
 
-/* ---- Large -------------------------------------------------------------------- */
+/* ---- Large ------------------------------------------------------------- */
 
 static RACY void zero_large(void *p, size_t n) { memset(p, 0, n); }
 
@@ -145,7 +145,7 @@ static void *new_large(size_t n, enum kind kind, const struct sc_shape *shape,
     return p;
 }
 
-/* ---- By kind ------------------------------------------------------------------- */
+/* ---- By kind ----------------------------------------------------------- */
 
 static unsigned class_for(size_t n, enum kind kind,
                           const struct sc_shape *shape)
@@ -200,7 +200,7 @@ SC_API SC_FAST void *sc_alloc(size_t n)
     return (void *)p;
 }
 
-/* ---- Tiny: noscan objects below 16 bytes --------------------------------------- */
+/* ---- Tiny: noscan objects below 16 bytes ------------------------------- */
 
 static size_t tiny_align(size_t n)
 {
@@ -258,7 +258,7 @@ SC_API SC_FAST void *sc_alloc_noscan(size_t n)
     return (void *)p;
 }
 
-/* ---- Typed --------------------------------------------------------------------- */
+/* ---- Typed ------------------------------------------------------------- */
 
 /* A noscan object that the caller was promised zeroed. */
 static void *zeroed(void *p, size_t n)

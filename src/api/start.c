@@ -18,7 +18,7 @@ static struct {
     struct sc_config config;
 } start = {.lock = LOCK_INIT(RANK_CYCLE)};
 
-/* ---- fork: between two cycles, with all locks taken in rank order --------- */
+/* ---- fork: between two cycles, with all locks taken in rank order ------ */
 
 static void fork_prepare(void)
 {
@@ -61,7 +61,7 @@ static void fork_child(void)
         thread_leave(thread_self);
 }
 
-/* ---- Start ------------------------------------------------------------------ */
+/* ---- Start ------------------------------------------------------------- */
 
 static int start_layers(void)
 {
@@ -123,7 +123,7 @@ struct thread *api_enter(void)
     return t;
 }
 
-/* ---- Settings ------------------------------------------------------------------ */
+/* ---- Settings ---------------------------------------------------------- */
 
 static int reconfigure(const struct sc_config *c)
 {

@@ -142,7 +142,7 @@ SC_API void *sc_exchange_(void *slot, void *value)
     return old;
 }
 
-/* ---- Bulk ------------------------------------------------------------------ */
+/* ---- Bulk -------------------------------------------------------------- */
 
 /* Bytes moved in one piece while a handshake has to wait. */
 #define PIECE KIB(64)

@@ -41,7 +41,7 @@ uint64_t work_puts(void);          /* buffers ever put into the pool */
 void work_release_memory(void);    /* empty buffers back, when idle */
 void work_reset_locks(void);
 
-/* ---- thread.c: the threads that have called us --------------------------- */
+/* ---- thread.c: the threads that have called us ------------------------- */
 
 /* Who may touch the stack: RUNNING the thread; BLOCKED nobody (it promised to
  * stay off the heap); HELD the collector, until it sets BLOCKED again. */
@@ -114,7 +114,7 @@ INLINE void save_registers(uintptr_t *r)
 #endif
 }
 
-/* ---- handshake.c -------------------------------------------------------- */
+/* ---- handshake.c ------------------------------------------------------- */
 
 /* What a handshake function learns of its thread. */
 struct hand {
@@ -142,7 +142,7 @@ extern struct hist hold_times, stop_times;
 void handshake_exempt(int tid);
 void handshake_fork_child(void);
 
-/* ---- mark.c: grey and black ---------------------------------------------- */
+/* ---- mark.c: grey and black -------------------------------------------- */
 
 #define OBLET KIB(128)
 
@@ -181,7 +181,7 @@ void mark_clear_all(void);         /* a cycle was given up */
 /* Bytes of objects marked or allocated since: what the trigger looks at. */
 uint64_t gc_heap_live(void);
 
-/* ---- root.c --------------------------------------------------------------- */
+/* ---- root.c ------------------------------------------------------------ */
 
 int root_add(uintptr_t lo, size_t n);
 int root_remove(uintptr_t lo);
@@ -192,7 +192,7 @@ void root_scan_globals(struct work *, bool live);
 void root_init(void);
 void root_reset_locks(void);
 
-/* ---- barrier.c ------------------------------------------------------------ */
+/* ---- barrier.c --------------------------------------------------------- */
 
 void barrier_shade(struct thread *, uintptr_t word); /* only while marking */
 /* For stores of our own; the thread is inside us. */
@@ -205,7 +205,7 @@ void barrier_flush(struct thread *);
 /* If pc lies in the restartable store, its start; else pc. */
 uintptr_t barrier_restart(uintptr_t pc);
 
-/* ---- special.c: cleanups, finalizers, weak, ephemerons, pins ------------- */
+/* ---- special.c: cleanups, finalizers, weak, ephemerons, pins ----------- */
 
 enum special_kind { SPECIAL_CLEANUP, SPECIAL_FINALIZER, SPECIAL_WEAK,
                     SPECIAL_KEY, SPECIAL_PIN };
@@ -241,9 +241,19 @@ void special_lock_all(void);
 void special_unlock_all(void);
 void special_reset_locks(void);
 
-/* ---- weak.c: weak pointers and ephemerons; life.c: the callbacks' thread -- */
+/* ---- weak.c: weak pointers and ephemerons; life.c: the callbacks' thread ---- */
 
-int weak_init(void);
+struct sc_weak {
+    _Atomic uintptr_t target;
+};
+struct sc_ephemeron {
+    _Atomic uintptr_t key, value;
+};
+/* The strong pointer to a, if `judge` (a itself, or the ephemeron's key) is
+ * alive; else 0.  The thread is inside us. */
+uintptr_t weak_strengthen(struct thread *, uintptr_t a, uintptr_t judge);
+size_t ephemeron_trace(const void *obj, size_t size, size_t cursor,
+                       struct sc_marker *);
 void weak_clear(struct special *);       /* census: the target is dead */
 void ephemeron_clear(struct special *);  /* census: the key is dead */
 uintptr_t ephemeron_value_of(const struct special *);
@@ -263,7 +273,7 @@ void life_lock(void);
 void life_unlock(void);
 void life_fork_child(void);
 
-/* ---- drain.c: workers; assist.c; sweep.c ----------------------------------- */
+/* ---- drain.c: workers; assist.c; sweep.c ------------------------------- */
 
 /* Scans until `budget` bytes are done or nothing is left; bytes scanned. */
 size_t drain(struct work *, size_t budget);
@@ -290,7 +300,7 @@ void sweep_pay(size_t bytes);             /* in proportion to allocation */
 bool sweep_is_done(void);
 extern _Atomic uint64_t sweep_ns;
 
-/* ---- verify.c ---------------------------------------------------------------- */
+/* ---- verify.c ---------------------------------------------------------- */
 
 void verify_heap(const char *when); /* all threads held */
 void verify_checkmark(void);        /* second marking; all threads held */
@@ -298,7 +308,7 @@ void verify_checkmark(void);        /* second marking; all threads held */
 bool verify_mark_again(uintptr_t parent, uintptr_t base, unsigned slot,
                        uint32_t page);
 
-/* ---- policy.c: the pacer's owner; cycle.c: the phases ------------------------- */
+/* ---- policy.c: the pacer's owner; cycle.c: the phases ------------------ */
 
 int policy_init(const struct sc_config *);
 void policy_cycle_start(uint64_t now, bool periodic);
@@ -316,6 +326,9 @@ void policy_fit_limit(size_t n);
 void policy_reset_locks(void);
 
 int cycle_init(void);
+void cycle_run(bool forced, bool periodic);
+
+/* collector.c: the thread that runs them. */
 /* A cycle that starts after this call has ended and swept on return. */
 void cycle_collect(struct thread *);
 void cycle_request(void);           /* asks for one; does not wait */

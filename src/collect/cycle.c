@@ -1,4 +1,4 @@
-/* cycle.c: the phases of a collection, and the thread that runs them.
+/* cycle.c: the phases of a collection.
  *
  *   IDLE --H1 barrier on--H2 black, scan stacks--> MARKING
  *    ^                                              | ^
@@ -9,8 +9,7 @@
  * SC_BARRIERS_NONE (or gcstoptheworld) H1 and H2 are one handshake that holds
  * all threads until marking has ended (mark_world_held).
  *
- * Everything here runs on one thread of ours.  Others ask (cycle_request) or
- * wait (cycle_collect); fork takes cycle.lock to get between two cycles.
+ * Everything here runs on one thread of ours (collector.c).
  *
  * Invariants: C1 no mark bit is set when a cycle begins.
  *             C2 sweeping begins after every thread has answered H4.
@@ -21,23 +20,14 @@
 void (*cycle_report_hook)(const struct cycle_report *);
 
 static struct {
-    struct lock lock;               /* held through a cycle */
-    struct lock start_lock;
-    bool started;                   /* the thread exists */
-    _Atomic uint32_t wake;          /* its futex */
-    _Atomic uint32_t requested;     /* a cycle was asked for */
-    _Atomic uint32_t tickets;       /* cycles that somebody waits for */
-    _Atomic uint32_t served;        /* futex of those who wait */
-    _Atomic uint32_t running;
-    uint64_t last_end;
     struct work work;
     struct cycle_totals totals;
     struct cycle_report report;
     uint64_t live_at_black;
     _Atomic uint32_t flushed;       /* H3: somebody had something */
-} cyc = {.lock = LOCK_INIT(RANK_CYCLE), .start_lock = LOCK_INIT(RANK_CYCLE)};
+} cyc;
 
-/* ---- Handshake functions ---------------------------------------------------- */
+/* ---- Handshake functions ----------------------------------------------- */
 
 static void hand_nothing(struct hand *h) {}
 
@@ -114,7 +104,7 @@ static void thread_leaving(struct thread *t)
     work_flush(&t->work);
 }
 
-/* ---- Marking ------------------------------------------------------------------ */
+/* ---- Marking ----------------------------------------------------------- */
 
 /* Work buffers ran out: goes over all marked objects, which needs none. */
 static void mark_overflowed(struct work *w)
@@ -227,7 +217,7 @@ static bool mark_world_held(void)
     return true;
 }
 
-/* ---- After marking ---------------------------------------------------------- */
+/* ---- After marking ----------------------------------------------------- */
 
 static void verify_held(const char *when, bool checkmark)
 {
@@ -329,7 +319,7 @@ static void run_sweep(void)
     }
 }
 
-static void run_cycle(bool forced, bool periodic)
+void cycle_run(bool forced, bool periodic)
 {
     uint64_t start = os_now(), assists = load_relaxed(&assist_ns);
     cyc.report = (struct cycle_report){.forced = forced || periodic,
@@ -367,107 +357,6 @@ static void run_cycle(bool forced, bool periodic)
         cycle_report_hook(&cyc.report);
 }
 
-/* ---- The collector's thread ---------------------------------------------------- */
-
-static uint64_t until_periodic(void)
-{
-    uint64_t period = (uint64_t)knobs.gcperiod * 1000000000ull;
-    uint64_t now = os_now(), due = cyc.last_end + period;
-    if (!period || policy_gc_percent(0, false) < 0)
-        return UINT64_MAX;
-    return due > now ? due - now : 0;
-}
-
-static void serve(uint32_t tickets, bool periodic)
-{
-    lock_take(&cyc.lock);
-    store_seq(&cyc.running, 1);
-    bool forced = tickets != load_relaxed(&cyc.served);
-    store_seq(&cyc.requested, 0);
-    run_cycle(forced, periodic);
-    store_seq(&cyc.running, 0);
-    cyc.last_end = os_now();
-    lock_drop(&cyc.lock);
-    store_seq(&cyc.served, tickets);
-    os_wake(&cyc.served, INT32_MAX);
-}
-
-static void collector_main(void *unused)
-{
-    handshake_exempt(os_tid());
-    for (;;) {
-        uint32_t seen = load_seq(&cyc.wake);
-        uint32_t tickets = load_seq(&cyc.tickets);
-        uint64_t wait = until_periodic();
-        bool asked = load_seq(&cyc.requested) ||
-                     tickets != load_relaxed(&cyc.served);
-        if (asked || !wait) {
-            serve(tickets, !asked);
-            continue;
-        }
-        lock_take(&cyc.lock); /* fork must not find us giving pages back */
-        uint64_t nap = scavenge_background();
-        lock_drop(&cyc.lock);
-        os_wait(&cyc.wake, seen, nap < wait ? nap : wait);
-    }
-}
-
-static bool start_thread(void)
-{
-    if (load_acquire(&cyc.started))
-        return true;
-    lock_take(&cyc.start_lock);
-    if (!cyc.started) {
-        cyc.last_end = os_now();
-        bool ok = !os_thread_start(collector_main, 0, "sancai-collect");
-        store_release(&cyc.started, ok);
-    }
-    lock_drop(&cyc.start_lock);
-    return cyc.started;
-}
-
-static void wake(void)
-{
-    __atomic_fetch_add(&cyc.wake, 1, __ATOMIC_SEQ_CST);
-    os_wake(&cyc.wake, 1);
-}
-
-void cycle_start_thread(void) { start_thread(); }
-
-void cycle_request(void)
-{
-    if (load_relaxed(&cyc.requested) || load_relaxed(&cyc.running))
-        return;
-    store_seq(&cyc.requested, 1);
-    if (start_thread())
-        wake();
-    else
-        store_seq(&cyc.requested, 0);
-}
-
-void cycle_collect(struct thread *t)
-{
-    if (!start_thread()) {
-        say("sc_collect: the collector's thread can't be started; raise the "
-            "limit on threads or memory of the process.");
-        return;
-    }
-    uint32_t mine = __atomic_add_fetch(&cyc.tickets, 1, __ATOMIC_SEQ_CST), s;
-    wake();
-    while ((int32_t)((s = load_seq(&cyc.served)) - mine) < 0)
-        thread_wait(t, &cyc.served, s, UINT64_MAX);
-}
-
-bool cycle_running(void) { return load_seq(&cyc.running); }
-
-/* The promise comes between two cycles. */
-void cycle_set_explicit(struct thread *t)
-{
-    thread_lock(t, &cyc.lock);
-    gc.explicit_barriers = true;
-    lock_drop(&cyc.lock);
-}
-
 void cycle_totals(struct cycle_totals *t)
 {
     *t = cyc.totals;
@@ -481,37 +370,4 @@ int cycle_init(void)
     thread_leaving_hook = thread_leaving;
     thread_init();
     return handshake_init();
-}
-
-/* ---- fork ---------------------------------------------------------------------- */
-
-void cycle_fork_prepare(struct thread *t)
-{
-    if (t) {
-        thread_lock(t, &cyc.lock);
-        thread_lock(t, &threads.lock);
-    } else {
-        lock_take(&cyc.lock);
-        lock_take(&threads.lock);
-    }
-}
-
-void cycle_fork_parent(void)
-{
-    lock_drop(&threads.lock);
-    lock_drop(&cyc.lock);
-}
-
-/* The collector and its helpers did not come along; the next request starts
- * them anew. */
-void cycle_fork_child(void)
-{
-    lock_reset(&cyc.lock);
-    lock_reset(&cyc.start_lock);
-    cyc.started = false;
-    store_relaxed(&cyc.requested, 0);
-    store_relaxed(&cyc.served, load_relaxed(&cyc.tickets));
-    handshake_fork_child();
-    drain_fork_child();
-    thread_fork_child();
 }

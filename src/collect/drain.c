@@ -42,7 +42,7 @@ static struct {
     _Atomic uint32_t ready;  /* helpers that handshakes know */
 } crew;
 
-/* ---- The loop ----------------------------------------------------------- */
+/* ---- The loop ---------------------------------------------------------- */
 
 size_t drain(struct work *w, size_t budget)
 {
@@ -71,7 +71,7 @@ size_t drain(struct work *w, size_t budget)
     return done;
 }
 
-/* ---- Who may work ----------------------------------------------------------- */
+/* ---- Who may work ------------------------------------------------------ */
 
 static uint64_t budget_used(void) { return load_relaxed(&crew.background); }
 
@@ -124,7 +124,7 @@ static bool slice(struct worker *k)
     return n != 0;
 }
 
-/* ---- Helpers ------------------------------------------------------------------ */
+/* ---- Helpers ----------------------------------------------------------- */
 
 static void sleep_until_on(void)
 {

@@ -38,7 +38,7 @@ static struct {
     uint64_t stop_begin;
 } hs;
 
-/* ---- Threads that never called us ---------------------------------------- */
+/* ---- Threads that never called us -------------------------------------- */
 
 enum { GUEST_ASKED = 1, GUEST_HERE, GUEST_LEFT };
 #define GUESTS 4096
@@ -95,7 +95,7 @@ static void guest_signal(struct os_context *c)
         os_wait(&g->state, GUEST_HERE, UINT64_MAX);
 }
 
-/* ---- The thread's side -------------------------------------------------- */
+/* ---- The thread's side ------------------------------------------------- */
 
 static void answered(struct thread *t, uint32_t n)
 {
@@ -173,7 +173,7 @@ NOINLINE void handshake_answer(struct thread *t)
     } while (load_relaxed(&t->pending));
 }
 
-/* ---- The collector's side ------------------------------------------------ */
+/* ---- The collector's side ---------------------------------------------- */
 
 static struct work guest_work;
 

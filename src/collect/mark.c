@@ -19,21 +19,6 @@
 
 struct gc gc;
 
-/* First page of the large object that `page` is in. */
-INLINE uint32_t large_first(uint32_t page, uint32_t *d)
-{
-    while (!(*d & DESC_FIRST)) {
-        uint32_t back = desc_back(*d);
-        if (!back || back > page)
-            return NO_PAGE;
-        page -= back;
-        *d = load_acquire(&heap.desc[page]);
-        if ((*d & (DESC_IN_USE | DESC_LARGE)) != (DESC_IN_USE | DESC_LARGE))
-            return NO_PAGE;
-    }
-    return page;
-}
-
 /* Sets a mark bit; true if it was clear. */
 INLINE bool set_bit(_Atomic uint64_t *word, uint64_t bit)
 {
@@ -112,7 +97,7 @@ RACY void mark_range(struct work *w, uintptr_t lo, uintptr_t hi)
         mark_one(w, load_relaxed((uintptr_t *)a));
 }
 
-/* ---- Scanning ------------------------------------------------------------ */
+/* ---- Scanning ---------------------------------------------------------- */
 
 /* The words of `map` from `at` on. */
 INLINE RACY void scan_map(struct work *w, uintptr_t at, uint64_t map)
@@ -218,14 +203,7 @@ RACY size_t mark_scan(struct work *w, uintptr_t e)
     return k->size;
 }
 
-/* ---- The whole heap, rarely ------------------------------------------------ */
-
-static bool begins_span(uint32_t d)
-{
-    if (!(d & DESC_IN_USE))
-        return false;
-    return d & DESC_LARGE ? d & DESC_FIRST : DESC_INDEX(d) == 0;
-}
+/* ---- The whole heap, rarely -------------------------------------------- */
 
 static void scan_marked(struct work *w, const struct span *s, unsigned word)
 {
@@ -240,7 +218,7 @@ static void scan_marked(struct work *w, const struct span *s, unsigned word)
 void mark_page_again(struct work *w, uint32_t page)
 {
     uint32_t d = load_acquire(&heap.desc[page]);
-    if (!begins_span(d) || (d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
+    if (!desc_begins(d) || (d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
         return;
     const struct span *s = span_at(page);
     for (unsigned i = 0; i < (s->nslots + 63u) / 64; i++)
@@ -251,7 +229,7 @@ void mark_clear_all(void)
 {
     uint32_t top = (uint32_t)(load_relaxed(&heap.limit) >> PAGE_SHIFT);
     for (uint32_t page = 0; page < top; page++)
-        if (begins_span(load_acquire(&heap.desc[page])))
+        if (desc_begins(load_acquire(&heap.desc[page])))
             for (unsigned i = 0; i < 8; i++)
                 store_relaxed(&heap.bits[page].mark[i], 0);
 }

@@ -53,7 +53,7 @@
  * so it ran. */
 #define BUSIEST 0.999
 
-/* ---- Numbers that stick ------------------------------------------------- */
+/* ---- Numbers that stick ------------------------------------------------ */
 
 static uint64_t plus(uint64_t a, uint64_t b)
 {
@@ -85,7 +85,7 @@ static uint64_t bytes_from(double d)
     return d >= 0x1p64 ? UINT64_MAX : (uint64_t)d;
 }
 
-/* ---- Settings ----------------------------------------------------------- */
+/* ---- Settings ---------------------------------------------------------- */
 
 void pacer_set(struct pacer *p, int gc_percent, int64_t limit, int procs)
 {
@@ -134,7 +134,7 @@ void pacer_commit(struct pacer *p, uint64_t live, bool sweep_done)
     p->runway = bytes_from(per_work * (double)pacer_expected(p));
 }
 
-/* ---- Goal and trigger --------------------------------------------------- */
+/* ---- Goal and trigger -------------------------------------------------- */
 
 static uint64_t less_headroom(uint64_t goal)
 {
@@ -204,7 +204,7 @@ struct pacer_trigger pacer_trigger(const struct pacer *p,
     return (struct pacer_trigger){lesser(low, high), goal};
 }
 
-/* ---- A cycle ------------------------------------------------------------ */
+/* ---- A cycle ----------------------------------------------------------- */
 
 /* Whole workers for 25 % of the processors.  On 1, 2, 3 and 6 rounding would
  * miss that by more than 30 %: then round down and let every processor spend

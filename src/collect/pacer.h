@@ -122,7 +122,7 @@ INLINE double pacer_bytes_per_work(const struct pacer *p)
     return d;
 }
 
-/* ---- limiter.c: GC never takes more than half of the CPUs for long ------ */
+/* ---- limiter.c: GC never takes more than half of the CPUs for long ----- */
 
 #define LIMITER_PERIOD 10000000u         /* ns; update this often */
 #define LIMITER_CAPACITY 1000000000u     /* ns of CPU per processor */

@@ -30,7 +30,7 @@ static struct {
     double share;
 } policy = {.lock = LOCK_INIT(RANK_LEAF)};
 
-/* ---- Settings -------------------------------------------------------------- */
+/* ---- Settings ---------------------------------------------------------- */
 
 static int64_t pick(int64_t given, int64_t env, int64_t def)
 {
@@ -96,7 +96,7 @@ int64_t policy_memory_limit(int64_t set, bool change)
 int policy_procs(void) { return policy.procs; }
 double policy_background_share(void) { return policy.share; }
 
-/* ---- Numbers in -------------------------------------------------------------- */
+/* ---- Numbers in -------------------------------------------------------- */
 
 /* Of the bytes allocated since the last cycle, as large a part is taken to be
  * scannable as of those that it found. */
@@ -214,7 +214,7 @@ void policy_cycle_end(uint64_t now, bool forced)
     policy_goals();
 }
 
-/* ---- Limits -------------------------------------------------------------------- */
+/* ---- Limits ------------------------------------------------------------ */
 
 bool policy_limited(void) { return limiter_limiting(&policy.limiter); }
 

@@ -74,7 +74,7 @@ void root_reset_locks(void) { lock_reset(&ranges.lock); }
  * elsewhere, and what stands here is not the program's. */
 void root_init(void) {}
 
-/* ---- Threads ------------------------------------------------------------- */
+/* ---- Threads ----------------------------------------------------------- */
 
 static void scan_block(uintptr_t lo, uintptr_t hi, void *w)
 {
@@ -123,7 +123,7 @@ RACY void root_scan_thread(struct hand *h)
     os_tls_each(h->tp, scan_block, w);
 }
 
-/* ---- Globals -------------------------------------------------------------- */
+/* ---- Globals ----------------------------------------------------------- */
 
 static void scan_module(uintptr_t lo, uintptr_t hi, void *w)
 {

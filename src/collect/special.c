@@ -129,7 +129,7 @@ void special_each_of(uintptr_t object, special_fn fn, void *arg)
     lock_drop(&k->lock);
 }
 
-/* ---- Roots --------------------------------------------------------------- */
+/* ---- Roots ------------------------------------------------------------- */
 
 static void scan_special(struct work *w, const struct special *s)
 {
@@ -164,7 +164,7 @@ void special_scan(struct work *w)
     life_scan(w);
 }
 
-/* ---- Ephemerons ------------------------------------------------------------ */
+/* ---- Ephemerons -------------------------------------------------------- */
 
 /* Each ephemeron of this key that is itself reachable keeps its value.  (If it
  * becomes reachable later, its own scan finds the key marked: both sides mark
@@ -181,7 +181,7 @@ void special_key_marked(struct work *w, uintptr_t object)
     special_each_of(object, mark_value, w);
 }
 
-/* ---- Census ------------------------------------------------------------------ */
+/* ---- Census ------------------------------------------------------------ */
 
 static bool has_finalizer(const struct special *bucket, uintptr_t object)
 {
@@ -274,7 +274,7 @@ void special_census(struct work *w)
     }
 }
 
-/* ---- fork ---------------------------------------------------------------- */
+/* ---- fork -------------------------------------------------------------- */
 
 void special_lock_all(void)
 {

@@ -16,21 +16,14 @@
 
 static struct meta_table check_bits; /* one bit per slot, as struct bits */
 
-/* ---- Counts and bits --------------------------------------------------------- */
-
-static bool is_first(uint32_t d)
-{
-    if (!(d & DESC_IN_USE))
-        return false;
-    return d & DESC_LARGE ? d & DESC_FIRST : DESC_INDEX(d) == 0;
-}
+/* ---- Counts and bits --------------------------------------------------- */
 
 void verify_heap(const char *when)
 {
     uint32_t top = (uint32_t)(load_relaxed(&heap.limit) >> PAGE_SHIFT);
     uint64_t pages = 0;
     for (uint32_t p = 0; p < top; p++)
-        if (is_first(heap.desc[p])) {
+        if (desc_begins(heap.desc[p])) {
             span_check(span_at(p));
             pages += span_at(p)->npages;
         }
@@ -41,7 +34,7 @@ void verify_heap(const char *when)
               (unsigned long)load_relaxed(&heap.pages_in_use));
 }
 
-/* ---- The second marking -------------------------------------------------------- */
+/* ---- The second marking ------------------------------------------------ */
 
 static _Atomic uint64_t *check_word(uint32_t page, unsigned slot)
 {
@@ -76,7 +69,7 @@ static void clear_check_bits(void)
 {
     size_t top = load_relaxed(&heap.limit) >> PAGE_SHIFT;
     for (size_t p = 0; p < top; p++) {
-        if (!is_first(heap.desc[p]) ||
+        if (!desc_begins(heap.desc[p]) ||
             meta_table_ready(&check_bits, p * 64, p * 64 + 64))
             continue;
         for (unsigned s = 0; s < 512; s += 64)

@@ -96,6 +96,14 @@ INLINE uint32_t desc_put_back(uint32_t n)
     return (n & 0x3fff) | n >> 14 << 21;
 }
 
+/* A page on which a span begins. */
+INLINE bool desc_begins(uint32_t d)
+{
+    if (!(d & DESC_IN_USE))
+        return false;
+    return d & DESC_LARGE ? d & DESC_FIRST : DESC_INDEX(d) == 0;
+}
+
 enum span_state { SPAN_FREE, SPAN_CACHED, SPAN_LISTED, SPAN_LARGE };
 
 struct span { /* 64 bytes; of the span's first page */
@@ -193,7 +201,7 @@ void central_lock_all(void);
 void central_unlock_all(void);
 void central_reset_locks(void);
 
-/* ---- cache.c ------------------------------------------------------------ */
+/* ---- cache.c ----------------------------------------------------------- */
 
 struct cache {
     struct run run[CLASSES];
@@ -219,8 +227,23 @@ void cache_retire(struct cache *, bool keep, bool mark);
 /* Adds what was allocated to heap.live_bytes. */
 void cache_flush_counts(struct cache *);
 
-/* ---- object.c ------------------------------------------------------------ */
+/* ---- object.c ---------------------------------------------------------- */
 
+/* First page of the large object that page is in (its descriptor in *d), or
+ * NO_PAGE if it is just being made or freed. */
+INLINE uint32_t large_first(uint32_t page, uint32_t *d)
+{
+    while (!(*d & DESC_FIRST)) {
+        uint32_t back = desc_back(*d);
+        if (!back || back > page)
+            return NO_PAGE;
+        page -= back;
+        *d = load_acquire(&heap.desc[page]);
+        if ((*d & (DESC_IN_USE | DESC_LARGE)) != (DESC_IN_USE | DESC_LARGE))
+            return NO_PAGE;
+    }
+    return page;
+}
 struct object {
     uintptr_t base;
     size_t size;       /* slot or large object */

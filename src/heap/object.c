@@ -9,26 +9,13 @@
  */
 #include "heap.h"
 
-static struct span *large_first(uint32_t page, uint32_t *d)
-{
-    while (!(*d & DESC_FIRST)) {
-        uint32_t back = desc_back(*d);
-        if (!back || back > page)
-            return 0;
-        page -= back;
-        *d = load_acquire(&heap.desc[page]);
-        if ((*d & (DESC_IN_USE | DESC_LARGE)) != (DESC_IN_USE | DESC_LARGE))
-            return 0;
-    }
-    return span_at(page);
-}
-
 static bool find_large(uintptr_t a, uint32_t page, uint32_t d,
                        struct object *o)
 {
-    struct span *s = large_first(page, &d);
-    if (!s)
+    uint32_t first = large_first(page, &d);
+    if (first == NO_PAGE)
         return false;
+    struct span *s = span_at(first);
     o->span = s;
     o->base = span_start(s);
     o->size = s->size;

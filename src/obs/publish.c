@@ -7,11 +7,7 @@
  * directory.h is the contract.  Updates are made by the collector's thread at
  * the end of each cycle, and at exit.
  */
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "directory.h"
 #include "obs.h"
@@ -24,7 +20,7 @@ static struct {
     struct lock lock;        /* one writer of the page */
 } pub = {.lock = LOCK_INIT(RANK_LEAF)};
 
-/* ---- The statistics page ------------------------------------------------ */
+/* ---- The statistics page ----------------------------------------------- */
 
 static void copy_numbers(struct sc_numbers *to, const struct sc_stats *from)
 {
@@ -72,18 +68,13 @@ void publish_update(bool finished)
 /* The file that `sancai run` passed, if it is ours to write. */
 static struct sc_stats_page *map_given(void)
 {
-    const char *fd = getenv(SC_STATS_ENV);
-    if (!fd || os_secure_mode())
+    struct sc_stats_page *page = os_map_given(SC_STATS_ENV, SC_STATS_BYTES);
+    if (!page)
         return 0;
-    void *p = mmap(0, SC_STATS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-                   atoi(fd), 0);
-    if (p == MAP_FAILED)
-        return 0;
-    struct sc_stats_page *page = p;
     uint64_t none = 0, mine = (uint64_t)os_pid();
     if (cas_seq(&page->pid, &none, mine) || none == mine)
         return page;
-    munmap(p, SC_STATS_BYTES);
+    os_unmap(page, SC_STATS_BYTES);
     return 0;
 }
 
@@ -98,7 +89,7 @@ static void start_page(struct sc_stats_page *p)
     pub.page = p;
 }
 
-/* ---- The directory --------------------------------------------------------- */
+/* ---- The directory ----------------------------------------------------- */
 
 static void add_range(struct sc_directory *d, const struct meta_table *t,
                       enum sc_metadata_kind kind)
@@ -131,12 +122,7 @@ static void fill(struct sc_directory *d)
     memcpy(d->magic, SC_DIRECTORY_MAGIC, SC_MAGIC_BYTES);
 }
 
-/* The number of pages ever grown, kept current by looking when asked: the
- * reader takes heap.limit in pages from here. */
-static void at_exit(void)
-{
-    publish_update(true);
-}
+static void at_exit(void) { publish_update(true); }
 
 int publish_init(void)
 {
@@ -154,7 +140,7 @@ int publish_init(void)
     pub.dir = (struct sc_directory *)(room + os);
     pub.dir->top_at = (uint64_t)(uintptr_t)&heap.top;
     fill(pub.dir);
-    atexit(at_exit);
+    os_at_exit(at_exit);
     return 0;
 }
 

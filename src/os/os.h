@@ -148,6 +148,10 @@ void os_write_error(const char *text, size_t n); /* [signal] */
 _Noreturn void os_abort(void);
 bool os_secure_mode(void); /* set-uid, set-gid or file capabilities */
 int os_pid(void);
+/* Maps, shared, the file whose descriptor the environment variable names;
+ * NULL if there is none or the process is in secure mode. */
+void *os_map_given(const char *env, size_t n);
+void os_at_exit(void (*fn)(void));
 void os_atfork(void (*prepare)(void), void (*parent)(void),
                void (*child)(void));
 /* fn(arg) when a thread ends for which os_exit_arm was called. */

@@ -6,10 +6,13 @@
  * and ours runs in the next round.
  */
 #include "os_private.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 
 /* ---- Files, without errno and without retries at the caller ------------ */
 
@@ -105,3 +108,16 @@ void os_exit_disarm(void)
 {
     os_exit_arm(NULL);
 }
+
+void *os_map_given(const char *env, size_t n)
+{
+    const char *fd = os_secure_mode() ? NULL : getenv(env);
+    if (fd == NULL)
+        return NULL;
+    int saved = errno;
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(fd), 0);
+    errno = saved;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void os_at_exit(void (*fn)(void)) { atexit(fn); }

@@ -48,7 +48,7 @@ static const char *const names[META_KINDS] = {
     [META_OTHER] = "sancai: other",
 };
 
-/* ---- Counting ----------------------------------------------------------- */
+/* ---- Counting ---------------------------------------------------------- */
 
 static void count_mapped(size_t n, enum meta_kind kind)
 {
@@ -94,7 +94,7 @@ void meta_verify(void)
     insist(meta_mapped() % os_page_size() == 0);
 }
 
-/* ---- Whole pages -------------------------------------------------------- */
+/* ---- Whole pages ------------------------------------------------------- */
 
 /* Without the lock: the kernel needs no help, and the counts are atomic. */
 void *meta_map(size_t n, enum meta_kind kind)
@@ -115,7 +115,7 @@ void meta_unmap(void *p, size_t n, enum meta_kind kind)
     count_unmapped(n, kind);
 }
 
-/* ---- Small pieces ------------------------------------------------------- */
+/* ---- Small pieces ------------------------------------------------------ */
 
 /* With the lock.  What is left of the old block stays unused, counted as
  * META_OTHER: a block is given up only when a request did not fit. */
@@ -150,7 +150,7 @@ void *meta_alloc(size_t n, enum meta_kind kind)
     return p;
 }
 
-/* ---- Tables ------------------------------------------------------------- */
+/* ---- Tables ------------------------------------------------------------ */
 
 /* Only addresses; the bits that say what is ready are one 500000th of them. */
 int meta_table_init(struct meta_table *t, size_t bytes, enum meta_kind kind,
@@ -221,7 +221,7 @@ int meta_table_ready(struct meta_table *t, size_t lo, size_t hi)
     return 0;
 }
 
-/* ---- Pools -------------------------------------------------------------- */
+/* ---- Pools ------------------------------------------------------------- */
 
 /* The link lies behind the record, so a record that waits for its next use
  * keeps every byte: whoever looks at it late sees old contents, not a link. */
@@ -289,7 +289,7 @@ void meta_pool_put(struct meta_pool *pool, void *record)
     lock_drop(&pool->lock);
 }
 
-/* ---- fork --------------------------------------------------------------- */
+/* ---- fork -------------------------------------------------------------- */
 
 /* The forking thread holds every lock here, so that none of them is left
  * taken in the child by a thread that is not there. */

@@ -32,7 +32,7 @@ struct chunk {
     uint32_t gen;
 } __attribute__((aligned(64)));
 
-/* ---- bits.c: 512 bits at a time ----------------------------------------- */
+/* ---- bits.c: 512 bits at a time ---------------------------------------- */
 
 void bits_set(uint64_t *b, uint32_t i, uint32_t n);
 void bits_clear(uint64_t *b, uint32_t i, uint32_t n);
@@ -54,7 +54,7 @@ INLINE uint64_t bits_fold(uint64_t x, uint32_t n)
     return x;
 }
 
-/* ---- a summary: free pages at the start, longest run, at the end -------- */
+/* ---- a summary: free pages at the start, longest run, at the end ------- */
 
 /* 21 bits each.  The top level's entry covers 2^21 pages, so one value more
  * is needed: bit 63 says that all three are 2^21. */
@@ -82,7 +82,7 @@ INLINE uint32_t sum_end(uint64_t s)
 }
 #define SUM_CHUNK_FREE sum_pack(CHUNK_PAGES, CHUNK_PAGES, CHUNK_PAGES)
 
-/* ---- summary.c: the radix tree over the whole range --------------------- */
+/* ---- summary.c: the radix tree over the whole range -------------------- */
 
 int summary_init(uint32_t chunks);
 /* Entries of chunks [lo, hi) and of all their ancestors become usable. */
@@ -99,7 +99,7 @@ bool summary_find(uint32_t n, uint32_t top, uint32_t *first, uint32_t *page,
                   uint32_t *chunk);
 void summary_verify(uint32_t chunks);
 
-/* ---- palloc.c ----------------------------------------------------------- */
+/* ---- palloc.c ---------------------------------------------------------- */
 
 struct palloc {
     struct lock lock;
@@ -126,7 +126,7 @@ void palloc_count_free(struct chunk *, uint32_t k);
 /* With the lock: leaf and ancestors of one chunk from its bitmap. */
 void palloc_resummarise(uint32_t chunk);
 
-/* ---- release.c: which free pages go back next --------------------------- */
+/* ---- release.c: which free pages go back next -------------------------- */
 
 /* With the lock. */
 void release_note_free(uint32_t end); /* pages that end there became free */
@@ -145,7 +145,7 @@ void release_done(struct release_run, bool discarded);
 struct release_run release_candidate(const struct chunk *, uint32_t limit,
                                      uint32_t max, uint32_t whole);
 
-/* ---- scavenge.c, meta.c ------------------------------------------------- */
+/* ---- scavenge.c, meta.c ------------------------------------------------ */
 
 /* The heap grew by that much: offsets it with free pages over the goal. */
 void scavenge_after_growth(uint64_t bytes);

@@ -23,7 +23,7 @@
 struct palloc pages = {.lock = LOCK_INIT(RANK_PAGES)};
 static struct meta_table chunk_table;
 
-/* ---- Marking ------------------------------------------------------------ */
+/* ---- Marking ----------------------------------------------------------- */
 
 /* Before a chunk's first change in a cycle its peak starts anew. */
 static void touch(struct chunk *c)
@@ -95,7 +95,7 @@ static void free_part(uint32_t page, uint32_t k)
                                       : bits_summary(c->used));
 }
 
-/* ---- Growing ------------------------------------------------------------ */
+/* ---- Growing ----------------------------------------------------------- */
 
 /* At the first growth, so that whoever never allocates reserves nothing; tried
  * again at the next one if addresses were short. */
@@ -168,7 +168,7 @@ static bool grow(uint32_t n, uint64_t *grown)
     return true;
 }
 
-/* ---- Finding ------------------------------------------------------------ */
+/* ---- Finding ----------------------------------------------------------- */
 
 /* In one chunk that is known to hold the run.  The hint is made exact when it
  * lies in this chunk; that one look at a bitmap saves the next walk. */
@@ -210,7 +210,7 @@ uint32_t palloc_find(uint32_t n, uint64_t *grown)
     return page;
 }
 
-/* ---- Taking and giving -------------------------------------------------- */
+/* ---- Taking and giving ------------------------------------------------- */
 
 /* A run of free pages becomes used; how many of them were released. */
 static uint32_t use_run(uint32_t page, uint32_t n)
@@ -227,10 +227,20 @@ static uint32_t use_run(uint32_t page, uint32_t n)
     return released;
 }
 
-/* Pages that are being discarded are free in a moment.  Before saying that
- * there is no memory wait for them, but not for ever: whoever discards may be
- * waiting for us to answer it. */
+/* Pages that are being discarded are free in a moment: 4 MiB take the kernel
+ * less than a millisecond.  Before saying that there is no memory wait for
+ * them, but not for ever: whoever discards may itself wait for this thread. */
 #define MOVING_WAITS 1000
+#define MOVING_YIELDS 10
+#define MOVING_SLEEP_NS 100000
+
+static void wait_for_moving(int i)
+{
+    if (i < MOVING_YIELDS)
+        os_yield();
+    else
+        os_sleep(MOVING_SLEEP_NS);
+}
 
 uint32_t page_take(uint32_t n, bool *zero)
 {
@@ -240,7 +250,7 @@ uint32_t page_take(uint32_t n, bool *zero)
     insist(n > 0);
     for (int i = 0; again && i < MOVING_WAITS; i++) {
         if (i > 0)
-            os_yield();
+            wait_for_moving(i);
         lock_take(&pages.lock);
         page = palloc_find(n, &grown);
         if (page != NO_PAGE)
@@ -272,7 +282,7 @@ void page_give(uint32_t page, uint32_t n)
     lock_drop(&pages.lock);
 }
 
-/* ---- fork --------------------------------------------------------------- */
+/* ---- fork -------------------------------------------------------------- */
 
 /* Around fork, so that the child finds bits, summaries and counts in accord. */
 void page_lock(void)

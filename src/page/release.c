@@ -58,7 +58,7 @@ void release_new_cycle(void)
     state.freed = 0;
 }
 
-/* ---- Choosing ----------------------------------------------------------- */
+/* ---- Choosing ---------------------------------------------------------- */
 
 struct release_run release_candidate(const struct chunk *c, uint32_t limit,
                                      uint32_t max, uint32_t whole)
@@ -109,7 +109,7 @@ static struct release_run choose(uint32_t *cursor, uint32_t max, bool force)
     return (struct release_run){0, 0};
 }
 
-/* ---- Taking out and putting back ---------------------------------------- */
+/* ---- Taking out and putting back --------------------------------------- */
 
 static void take_out(struct release_run *slot, struct release_run run)
 {

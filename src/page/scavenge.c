@@ -39,7 +39,7 @@ static struct {
     struct scavenge_duty duty;
 } scav = {.retain = UINT64_MAX, .limit_goal = UINT64_MAX};
 
-/* ---- Goals -------------------------------------------------------------- */
+/* ---- Goals ------------------------------------------------------------- */
 
 uint64_t scavenge_goal_percent(uint64_t heap_goal, uint64_t last_heap_goal,
                                uint64_t last_heap_in_use)
@@ -94,7 +94,7 @@ void scavenge_new_cycle(void)
     lock_drop(&pages.lock);
 }
 
-/* ---- Work --------------------------------------------------------------- */
+/* ---- Work -------------------------------------------------------------- */
 
 /* One run of about n bytes; 0 if there is none.  A run that the kernel won't
  * take (it may be locked in memory) stays as it is, and the next is tried. */
@@ -145,7 +145,7 @@ uint64_t scavenge_for_limit(uint64_t need)
     return sum > limit ? sum - limit : 0;
 }
 
-/* ---- The background worker ---------------------------------------------- */
+/* ---- The background worker --------------------------------------------- */
 
 /* Work and time are summed up, not judged round by round, so a sleep that was
  * too long or a round that was too dear is evened out by the next sleep. */

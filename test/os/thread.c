@@ -157,46 +157,60 @@ TEST(list_has_all)
         os_sleep(MS);
 }
 
-static void *come_and_go(void *arg)
+enum { PASSING = 60, STAYING = 40 };
+static _Atomic int passing[PASSING], staying[STAYING];
+static _Atomic uint32_t leave, missed;
+
+static void pass(void *arg)
 {
-    return arg;
+    *(_Atomic int *)arg = os_tid();
+    while (leave == 0)
+        os_wait(&leave, 0, UINT64_MAX);
 }
 
-static void *churn(void *arg)
+static void start_all(void (*fn)(void *), _Atomic int *ids, int n)
 {
-    while (go == 0) {
-        pthread_t t[8];
-        for (size_t i = 0; i < COUNT(t); i++)
-            if (pthread_create(&t[i], NULL, come_and_go, NULL) != 0)
-                _exit(3);
-        for (size_t i = 0; i < COUNT(t); i++)
-            pthread_join(t[i], NULL);
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(os_thread_start(fn, (void *)&ids[i], "t"), 0);
+    for (int i = 0; i < n; i++)
+        while (ids[i] == 0)
+            os_yield();
+}
+
+static void *lister(void *arg)
+{
+    while (done == 0) {
+        int n = os_threads(listed, COUNT(listed));
+        for (int i = 0; i < STAYING; i++)
+            missed += !is_listed(n, staying[i]);
     }
     return arg;
 }
 
-/* Threads that come and go must not hide those that stay. */
-TEST(list_under_churn)
+/* Threads that end must not hide those that stay.  The list is longer than
+ * one read, and the thread where the second read goes on is one that ends. */
+TEST(list_while_threads_end)
 {
-    enum { N = 60 };
-    static _Atomic int id[N];
-    pthread_t t;
-    pthread_create(&t, NULL, churn, NULL);
-    for (int i = 0; i < N; i++)
-        CHECK_EQ(os_thread_start(linger, (void *)&id[i], "linger"), 0);
-    for (int i = 0; i < N; i++)
-        while (id[i] == 0)
-            os_sleep(MS);
-    int missed = 0;
-    for (uint64_t end = os_now() + 500 * MS; os_now() < end;) {
-        int n = os_threads(listed, COUNT(listed));
-        for (int i = 0; i < N; i++)
-            missed += !is_listed(n, id[i]);
+    for (int round = 0; round < 40 && missed == 0; round++) {
+        pthread_t t;
+        leave = go = done = 0;
+        memset((void *)passing, 0, sizeof passing);
+        memset((void *)staying, 0, sizeof staying);
+        start_all(pass, passing, PASSING);
+        start_all(linger, staying, STAYING);
+        CHECK_EQ(pthread_create(&t, NULL, lister, NULL), 0);
+        os_sleep(MS);
+        leave = 1;
+        os_wake(&leave, PASSING);
+        os_sleep(2 * MS);
+        done = 1;
+        pthread_join(t, NULL);
+        done = 0;
+        go = 1;
+        os_wake(&go, STAYING);
+        await(&done, STAYING);
     }
     CHECK_EQ(missed, 0);
-    go = 1;
-    os_wake(&go, N);
-    pthread_join(t, NULL);
 }
 
 static int main_tid;

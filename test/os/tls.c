@@ -318,6 +318,11 @@ TEST(of_no_thread)
     os_tls_each(os_page_size(), never, NULL);
     os_tls_each(UINTPTR_MAX - 7, never, NULL);
     os_tls_each((uintptr_t)&zeros[400], never, NULL);
+#if defined(__x86_64__) /* has a mark by which to know a thread */
+    zeros[401] = (uintptr_t)&zeros[500];
+    zeros[498] = 1;
+    os_tls_each((uintptr_t)&zeros[400], never, NULL);
+#endif
 }
 
 /* A vector that is being moved: its head is overwritten by malloc. */
@@ -331,11 +336,10 @@ TEST(damaged_vector)
     uintptr_t *vector = ((uintptr_t **)tp)[0];
 #endif
     uintptr_t count = vector[-2], one = vector[2];
-    int found = 0;
+    struct search s = {0, 0, 0};
     vector[-2] = UINTPTR_MAX / 3;
     vector[2] = 0x10;
-    os_tls_each(tp, count_ranges, &found);
-    CHECK(found >= 1);
+    os_tls_each(tp, look, &s);
     vector[2] = one;
     CHECK_EQ(covered(own_bss, sizeof own_bss), 1);
     vector[-2] = count;

@@ -85,7 +85,28 @@ TEST(arena_base_is_random_or_seeded)
     }
 }
 
+/* Others have taken all large pieces of address space. */
 TEST(arena_halves_until_it_fits)
+{
+    if (SANITIZED)
+        SKIP("the sanitizers live in there");
+    size_t taken = 0;
+    for (size_t size = GIB(65536); size >= GIB(512); size /= 2)
+        while (mmap(NULL, size, PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                    0) != MAP_FAILED)
+            taken += size;
+    if (taken < GIB(65536))
+        SKIP("only %zu GiB can be taken away", taken >> 30);
+    CHECK_EQ(arena_init(), 0);
+    CHECK(arenas.size >= ARENA_SIZE && arenas.size < GIB(512));
+    CHECK_EQ(arenas.size % ARENA_SIZE, 0);
+    bool zero;
+    CHECK_EQ(page_take(100, &zero), 0);
+    page_verify();
+}
+
+TEST(arena_survives_refusals)
 {
     CHECK_EQ(arena_init(), 0);
     size_t usual = arenas.size;

@@ -3,6 +3,7 @@
  * Memory for the library's own data: zero, apart from each other, counted.
  */
 #include "pages.h"
+#include <fcntl.h>
 #include <pthread.h>
 
 static uint64_t all_kinds(void)
@@ -122,15 +123,27 @@ TEST(table_failure_keeps_what_is_ready)
     meta_verify();
 }
 
+/* Address space of the process, in OS pages. */
+static unsigned long address_space(void)
+{
+    static char text[100];
+    int fd = open("/proc/self/statm", O_RDONLY);
+    CHECK(fd >= 0 && read(fd, text, sizeof text - 1) > 0);
+    close(fd);
+    return strtoul(text, NULL, 10);
+}
+
 TEST(table_init_fails_cleanly)
 {
     static struct meta_table t;
     for (int k = 1; k <= 2; k++) {
         uint64_t before = meta_mapped();
+        unsigned long space = address_space();
         os_fail_at((uint64_t)k, false);
         CHECK_EQ(meta_table_init(&t, GIB(64), META_BITS, "x"), ENOMEM);
         CHECK_EQ(meta_mapped(), before);
         CHECK_EQ(t.base, NULL);
+        CHECK_EQ(address_space(), space);
     }
 }
 

@@ -24,6 +24,7 @@ TEST(cache_takes_lowest_pages)
         CHECK(zero);
     }
     CHECK_EQ(used_pages(), 256);
+    CHECK_EQ(pages.hint, 256); /* the next refill begins there */
     page_verify();
     page_cache_flush(&c);
     CHECK_EQ(used_pages(), 200);
@@ -79,6 +80,20 @@ TEST(cache_keeps_released_bits)
     CHECK_EQ(s.released, 40 * PAGE_SIZE);
     CHECK_EQ(s.free, 2 * PAGE_SIZE);
     CHECK_EQ(s.in_use, 470 * PAGE_SIZE);
+    page_verify();
+}
+
+TEST(cache_leaves_pages_to_discard)
+{
+    struct page_cache c = {0};
+    bool zero;
+    CHECK_EQ(arena_init(), 0);
+    CHECK_EQ(page_take(512, &zero), 0);
+    page_give(0, 64);
+    CHECK_EQ(page_cache_take(&c, 1, &zero), 0);
+    CHECK_EQ(scavenge_now(UINT64_MAX, true), 0); /* lent pages are not free */
+    page_cache_flush(&c);
+    CHECK_EQ(scavenge_now(UINT64_MAX, true), 63 * PAGE_SIZE);
     page_verify();
 }
 

@@ -219,22 +219,37 @@ TEST(dense_for_a_while_counts_for_the_cycle)
     CHECK_EQ(scavenge_now(UINT64_MAX, false), 100 * PAGE_SIZE);
 }
 
-/* A dense chunk that is skipped is looked at again when it is dense no more,
- * also if nothing is freed above it. */
+/* A dense chunk is skipped with free pages at its end.  When it is dense no
+ * more, by pages freed below those, they go back too. */
 TEST(skipped_chunk_is_not_forgotten)
 {
-    bool zero;
-    heap_of(4 * CHUNK_PAGES);
-    page_give(3 * CHUNK_PAGES, 100);
-    page_give(CHUNK_PAGES, 100);
+    heap_of(2 * CHUNK_PAGES);
+    page_give(CHUNK_PAGES - 8, 8);
     scavenge_new_cycle();
-    CHECK_EQ(page_take(100, &zero), CHUNK_PAGES);
-    page_give(CHUNK_PAGES, 100);
-    CHECK_EQ(scavenge_now(UINT64_MAX, false), 100 * PAGE_SIZE);
-    CHECK(lowest_released() >= 3 * CHUNK_PAGES);
+    CHECK_EQ(scavenge_now(UINT64_MAX, false), 0);
     scavenge_new_cycle();
-    CHECK_EQ(scavenge_now(UINT64_MAX, false), 100 * PAGE_SIZE);
-    CHECK_EQ(lowest_released(), CHUNK_PAGES);
+    CHECK_EQ(scavenge_now(UINT64_MAX, false), 0);
+    page_give(0, 20);
+    scavenge_new_cycle();
+    CHECK_EQ(scavenge_now(UINT64_MAX, false), 28 * PAGE_SIZE);
+}
+
+/* Pages that come back from the kernel are found again, also if the heap was
+ * full and grew meanwhile. */
+TEST(moving_pages_come_back)
+{
+    bool zero = false;
+    heap_of(CHUNK_PAGES);
+    page_give(5, 10);
+    struct release_run run = release_pick(512, true);
+    CHECK_EQ(run.page, 5);
+    CHECK_EQ(run.n, 10);
+    CHECK_EQ(page_take(1, &zero), CHUNK_PAGES);
+    page_verify();
+    release_done(run, true);
+    page_verify();
+    CHECK_EQ(page_take(10, &zero), 5);
+    CHECK(zero);
 }
 
 TEST(growth_is_offset)
@@ -312,6 +327,7 @@ TEST(refused_pages_stay)
     heap_of(2 * CHUNK_PAGES);
     page_give(CHUNK_PAGES, 4);
     page_give(0, 8);
+    scavenge_new_cycle();
     /* The sanitizers turn mlock itself into nothing. */
     if (syscall(SYS_mlock, arena_address(CHUNK_PAGES), 4 * PAGE_SIZE))
         SKIP("mlock: %s", strerror(errno));

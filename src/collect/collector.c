@@ -1,0 +1,156 @@
+/* collector.c: the thread that runs the cycles.
+ *
+ *   asked by allocation (cycle_request), by somebody who waits for it
+ *   (cycle_collect: a ticket), or two minutes without a cycle
+ *      --> one cycle --> free pages back to the system until the next
+ *
+ * It starts with the first request.  A ticket is served by a cycle that began
+ * after the ticket was drawn.  fork takes the lock to get between two cycles.
+ *
+ * Lock: col.lock, held through a cycle.
+ */
+#include "collect.h"
+
+static struct {
+    struct lock lock;          /* held through a cycle */
+    struct lock start_lock;
+    bool started;              /* the thread exists */
+    _Atomic uint32_t wake;     /* its futex */
+    _Atomic uint32_t requested; /* a cycle was asked for */
+    _Atomic uint32_t tickets;  /* cycles that somebody waits for */
+    _Atomic uint32_t served;   /* futex of those who wait */
+    _Atomic uint32_t running;
+    uint64_t last_end;
+} col = {.lock = LOCK_INIT(RANK_CYCLE), .start_lock = LOCK_INIT(RANK_CYCLE)};
+
+static uint64_t until_periodic(void)
+{
+    uint64_t period = (uint64_t)knobs.gcperiod * 1000000000ull;
+    uint64_t now = os_now(), due = col.last_end + period;
+    if (!period || policy_gc_percent(0, false) < 0)
+        return UINT64_MAX;
+    return due > now ? due - now : 0;
+}
+
+static void serve(uint32_t tickets, bool periodic)
+{
+    lock_take(&col.lock);
+    store_seq(&col.running, 1);
+    bool forced = tickets != load_relaxed(&col.served);
+    store_seq(&col.requested, 0);
+    cycle_run(forced, periodic);
+    store_seq(&col.running, 0);
+    col.last_end = os_now();
+    lock_drop(&col.lock);
+    store_seq(&col.served, tickets);
+    os_wake(&col.served, INT32_MAX);
+}
+
+static void collector_main(void *unused)
+{
+    handshake_exempt(os_tid());
+    for (;;) {
+        uint32_t seen = load_seq(&col.wake);
+        uint32_t tickets = load_seq(&col.tickets);
+        uint64_t wait = until_periodic();
+        bool asked = load_seq(&col.requested) ||
+                     tickets != load_relaxed(&col.served);
+        if (asked || !wait) {
+            serve(tickets, !asked);
+            continue;
+        }
+        lock_take(&col.lock); /* fork must not find us giving pages back */
+        uint64_t nap = scavenge_background();
+        lock_drop(&col.lock);
+        os_wait(&col.wake, seen, nap < wait ? nap : wait);
+    }
+}
+
+static bool start_thread(void)
+{
+    if (load_acquire(&col.started))
+        return true;
+    lock_take(&col.start_lock);
+    if (!col.started) {
+        col.last_end = os_now();
+        bool ok = !os_thread_start(collector_main, 0, "sancai-collect");
+        store_release(&col.started, ok);
+    }
+    lock_drop(&col.start_lock);
+    return col.started;
+}
+
+static void wake(void)
+{
+    __atomic_fetch_add(&col.wake, 1, __ATOMIC_SEQ_CST);
+    os_wake(&col.wake, 1);
+}
+
+void cycle_start_thread(void) { start_thread(); }
+
+void cycle_request(void)
+{
+    if (load_relaxed(&col.requested) || load_relaxed(&col.running))
+        return;
+    store_seq(&col.requested, 1);
+    if (start_thread())
+        wake();
+    else
+        store_seq(&col.requested, 0);
+}
+
+void cycle_collect(struct thread *t)
+{
+    if (!start_thread()) {
+        say("sc_collect: the collector's thread can't be started; raise the "
+            "limit on threads or memory of the process.");
+        return;
+    }
+    uint32_t mine = __atomic_add_fetch(&col.tickets, 1, __ATOMIC_SEQ_CST), s;
+    wake();
+    while ((int32_t)((s = load_seq(&col.served)) - mine) < 0)
+        thread_wait(t, &col.served, s, UINT64_MAX);
+}
+
+bool cycle_running(void) { return load_seq(&col.running); }
+
+/* The promise comes between two cycles. */
+void cycle_set_explicit(struct thread *t)
+{
+    thread_lock(t, &col.lock);
+    gc.explicit_barriers = true;
+    lock_drop(&col.lock);
+}
+
+/* ---- fork -------------------------------------------------------------- */
+
+void cycle_fork_prepare(struct thread *t)
+{
+    if (t) {
+        thread_lock(t, &col.lock);
+        thread_lock(t, &threads.lock);
+    } else {
+        lock_take(&col.lock);
+        lock_take(&threads.lock);
+    }
+}
+
+void cycle_fork_parent(void)
+{
+    lock_drop(&threads.lock);
+    lock_drop(&col.lock);
+}
+
+/* The collector and its helpers did not come along; the next request starts
+ * them anew. */
+void cycle_fork_child(void)
+{
+    lock_reset(&col.lock);
+    lock_reset(&col.start_lock);
+    col.started = false;
+    store_relaxed(&col.requested, 0);
+    store_relaxed(&col.served, load_relaxed(&col.tickets));
+    handshake_fork_child();
+    drain_fork_child();
+    thread_fork_child();
+}
