@@ -87,7 +87,7 @@ struct sc_layout {
     size_t size;
     const struct sc_field *fields;
     uint32_t nfields;
-    uint32_t single;                 /* library: span class of one element */
+    uint32_t run, slot;              /* library: where one element comes from */
     sc_trace_fn trace;
     const struct sc_shape *shape;    /* library: canonical pointer map */
 };
@@ -105,12 +105,12 @@ SC_API void *sc_new_many(struct sc_layout *, size_t n, size_t size,
 /* SC_TRACED(T, fn): objects of T are traced by calling fn. */
 #define SC_TRACED(T, fn)                                                      \
     static struct sc_layout sc_layout_##T __asm__(SC_STR_(sc_layout_##T))     \
-        __attribute__((used)) = {#T, sizeof(T), 0, 0, 0, fn, 0};
+        __attribute__((used)) = {#T, sizeof(T), 0, 0, 0, 0, fn, 0};
 
 /* A type without pointers into the heap. */
 #define SC_NOSCAN(T)                                                          \
     static struct sc_layout sc_layout_##T __asm__(SC_STR_(sc_layout_##T))     \
-        __attribute__((used)) = {#T, sizeof(T), 0, 0, 0, 0, 0};
+        __attribute__((used)) = {#T, sizeof(T), 0, 0, 0, 0, 0, 0};
 
 /* One zeroed T, or n of them; T is an identifier.  Precise when SC_LAYOUT(T)
  * stands above in the same file, else scanned conservatively; arithmetic
@@ -325,7 +325,7 @@ SC_ARITH_(long double)
     static struct sc_layout sc_layout_##T __asm__(SC_STR_(sc_layout_##T))    \
         __attribute__((used)) = {                                            \
             #T, sizeof(T), sc_fields_##T,                                    \
-            sizeof(sc_fields_##T) / sizeof(sc_fields_##T[0]), 0, 0, 0};
+            sizeof(sc_fields_##T) / sizeof(sc_fields_##T[0]), 0, 0, 0, 0};
 #define SC_FIELD_(T, f) {offsetof(T, f), sizeof(((T *)0)->f)},
 
 /* SC_EACH_(M, T, a, b, ...) is M(T, a) M(T, b) ... by repeated rescanning. */

@@ -135,7 +135,7 @@ static bool not_yet_handed_out(uintptr_t a)
 {
     struct thread *t = thread_self;
     for (unsigned i = 0; t && i < t->cache.nused; i++) {
-        const struct run *r = &t->cache.run[t->cache.used[i]];
+        const struct run *r = cache_run(&t->cache, t->cache.used[i]);
         if (a >= r->cur && a < r->end)
             return true;
     }

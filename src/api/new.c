@@ -21,13 +21,28 @@
 #define FAST_MAX 1024
 #define EMERGENCIES 2   /* cycles tried before memory is said to be out */
 
-/* size class by (n + 15) / 16, for n <= FAST_MAX */
-static uint8_t class_by_16[FAST_MAX / 16 + 2];
+/* By (n + 15) / 16, for n <= FAST_MAX. */
+static struct fast fast_conservative[FAST_MAX / 16 + 1];
+static struct fast fast_noscan[FAST_MAX / 16 + 1];
 
 void new_init(void)
 {
-    for (unsigned i = 0; i < COUNT(class_by_16); i++)
-        class_by_16[i] = (uint8_t)size_class(i * 16);
+    for (unsigned i = 0; i < COUNT(fast_conservative); i++) {
+        unsigned c = size_class(i * 16);
+        fast_conservative[i] = fast_of(CLASS_CONSERVATIVE + c);
+        fast_noscan[i] = fast_of(CLASS_NOSCAN + c);
+    }
+}
+
+/* The whole fast path; NULL: leave it. */
+INLINE void *fast_take(struct cache *k, struct fast f)
+{
+    struct run *r = (struct run *)((char *)k + f.run);
+    uintptr_t p = r->cur, e = p + f.slot;
+    if (unlikely(e > r->end))
+        return 0;
+    r->cur = e;
+    return (void *)p;
 }
 
 /* ---- Slow -------------------------------------------------------------- */
@@ -40,7 +55,7 @@ static void *out_of_memory(void)
 
 static void *bump(struct thread *t, unsigned c)
 {
-    struct run *r = &t->cache.run[c];
+    struct run *r = cache_run(&t->cache, c);
     void *p = (void *)r->cur;
     r->cur += classes[c].size;
     return p;
@@ -91,8 +106,8 @@ static COLD void *new_small(unsigned c)
         assist_before(t, 0);
     t->cache.slow++;
     void *p = 0;
-    if (t->cache.run[c].cur + k->size <= t->cache.run[c].end ||
-        cache_next_run(&t->cache, c) || refill(t, c))
+    const struct run *r = cache_run(&t->cache, c);
+    if (r->cur + k->size <= r->end || cache_next_run(&t->cache, c) || refill(t, c))
         p = bump(t, c);
     thread_leave(t);
     return p ? p : out_of_memory();
@@ -166,16 +181,8 @@ void *new_object(size_t n, enum kind kind, const struct sc_shape *shape)
     unsigned c = class_for(n, kind, shape);
     if (unlikely(c == CLASSES)) /* class numbers are used up */
         return new_large(n, kind, shape, false);
-    struct thread *t = thread_self;
-    if (t) {
-        struct run *r = &t->cache.run[c];
-        uintptr_t p = r->cur, e = p + classes[c].size;
-        if (e <= r->end) {
-            r->cur = e;
-            return (void *)p;
-        }
-    }
-    return new_small(c);
+    void *p = fast_take(cache_self, fast_of(c));
+    return likely(p) ? p : new_small(c);
 }
 
 /* One byte more than asked, so that a pointer past the end is inside. */
@@ -188,16 +195,10 @@ static COLD void *alloc_any(size_t n)
 
 SC_API SC_FAST void *sc_alloc(size_t n)
 {
-    struct thread *t = thread_self;
-    if (unlikely(n >= FAST_MAX || !t))
+    if (unlikely(n >= FAST_MAX))
         return alloc_any(n);
-    unsigned c = CLASS_CONSERVATIVE + class_by_16[(n + 16) >> 4];
-    struct run *r = &t->cache.run[c];
-    uintptr_t p = r->cur, e = p + classes[c].size;
-    if (unlikely(e > r->end))
-        return new_small(c);
-    r->cur = e;
-    return (void *)p;
+    void *p = fast_take(cache_self, fast_conservative[(n + 16) >> 4]);
+    return likely(p) ? p : alloc_any(n);
 }
 
 /* ---- Tiny: noscan objects below 16 bytes ------------------------------- */
@@ -211,8 +212,8 @@ static size_t tiny_align(size_t n)
 static COLD void *tiny_block(size_t n)
 {
     uintptr_t p = (uintptr_t)new_object(TINY_BLOCK, KIND_NOSCAN, 0);
-    if (!p)
-        return 0;
+    if (!p || unlikely(knobs.efence))
+        return (void *)p;
     struct thread *t = api_enter();
     if (!t)
         return (void *)p;
@@ -226,10 +227,7 @@ static COLD void *tiny_block(size_t n)
 /* Ends strictly inside the block: one past the end is inside as well. */
 static SC_FAST void *new_tiny(size_t n)
 {
-    struct thread *t = thread_self;
-    if (unlikely(!t || knobs.efence))
-        return tiny_block(n);
-    struct run *r = &t->cache.tiny;
+    struct run *r = &cache_self->tiny;
     uintptr_t p = align_up(r->cur, tiny_align(n));
     if (unlikely(p + n >= r->end))
         return tiny_block(n);
@@ -244,18 +242,12 @@ static COLD void *alloc_noscan_any(size_t n)
 
 SC_API SC_FAST void *sc_alloc_noscan(size_t n)
 {
-    struct thread *t = thread_self;
     if (n < 16)
         return new_tiny(n);
-    if (unlikely(n >= FAST_MAX || !t))
+    if (unlikely(n >= FAST_MAX))
         return alloc_noscan_any(n);
-    unsigned c = CLASS_NOSCAN + class_by_16[(n + 16) >> 4];
-    struct run *r = &t->cache.run[c];
-    uintptr_t p = r->cur, e = p + classes[c].size;
-    if (unlikely(e > r->end))
-        return new_small(c);
-    r->cur = e;
-    return (void *)p;
+    void *p = fast_take(cache_self, fast_noscan[(n + 16) >> 4]);
+    return likely(p) ? p : alloc_noscan_any(n);
 }
 
 /* ---- Typed ------------------------------------------------------------- */
@@ -274,8 +266,10 @@ static COLD void *new_typed_slow(struct sc_layout *l, size_t n, bool single)
     enum kind kind = (enum kind)s->large;
     if (single && n <= SMALL_MAX && kind != KIND_NOSCAN) {
         unsigned c = class_for(n, kind, s);
-        if (c != CLASSES)
-            store_release(&l->single, c + 1);
+        if (c != CLASSES) {
+            l->slot = classes[c].size;
+            store_release(&l->run, fast_of(c).run);
+        }
     }
     void *p = new_object(n, kind, s);
     return kind == KIND_NOSCAN ? zeroed(p, n) : p;
@@ -290,19 +284,12 @@ static COLD void *new_untyped(size_t n, int noscan)
 
 SC_API SC_FAST void *sc_new_one(struct sc_layout *l, size_t n, int noscan)
 {
-    struct thread *t = thread_self;
     if (unlikely(!l))
         return new_untyped(n, noscan);
-    unsigned c = load_relaxed(&l->single);
-    if (unlikely(!c || !t))
-        return new_typed_slow(l, n, true);
-    c--;
-    struct run *r = &t->cache.run[c];
-    uintptr_t p = r->cur, e = p + classes[c].size;
-    if (unlikely(e > r->end))
-        return new_small(c);
-    r->cur = e;
-    return (void *)p;
+    struct fast f = {.run = load_acquire(&l->run)}; /* written last */
+    f.slot = l->slot;
+    void *p = fast_take(cache_self, f);
+    return likely(p) ? p : new_typed_slow(l, n, true);
 }
 
 SC_API void *sc_new_many(struct sc_layout *l, size_t n, size_t size,

@@ -82,6 +82,7 @@ int thread_attach(void)
         t->cache.gen = load_relaxed(&heap.gen);
         link_thread(t);
         thread_self = t;
+        cache_set_self(&t->cache);
         thread_joined_hook(t);
     }
     lock_drop(&threads.lock);
@@ -103,6 +104,7 @@ void thread_detach(struct thread *t, bool by_call)
     threads.dead_alloc_objects += t->cache.alloc_objects;
     unlink_thread(t);
     thread_self = 0;
+    cache_set_self(0);
     t->next = spare;
     spare = t;
     lock_drop(&threads.lock);

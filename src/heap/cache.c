@@ -17,6 +17,11 @@
  */
 #include "heap.h"
 
+static struct cache nobody; /* every run empty: the fast path leaves at once */
+_Thread_local struct cache *cache_self = &nobody;
+
+void cache_set_self(struct cache *k) { cache_self = k ? k : &nobody; }
+
 /* Accounts a run that was taken, or takes back what of it was not used. */
 static void count_run(struct cache *k, const struct span *s, uintptr_t bytes,
                       int sign)
@@ -34,9 +39,9 @@ bool cache_next_run(struct cache *k, unsigned c)
     if (!span_take_run(s, k->black, &r))
         return false;
     count_run(k, s, r.end - r.cur, 1);
-    k->run[c].cur = r.cur;
+    cache_run(k, c)->cur = r.cur;
     fence_signal();
-    k->run[c].end = r.end;
+    cache_run(k, c)->end = r.end;
     return true;
 }
 
@@ -77,8 +82,9 @@ static void retire_class(struct cache *k, unsigned c, bool keep, bool mark)
     if (!k->span[c])
         return;
     struct span *s = span_at(k->span[c] - 1);
-    uintptr_t cur = k->run[c].cur, end = k->run[c].end;
-    k->run[c].end = 0;
+    struct run *r = cache_run(k, c);
+    uintptr_t cur = r->cur, end = r->end;
+    r->end = 0;
     if (end && cur < end) {
         if (keep)
             cur = kept_slot(s, cur, mark);

@@ -204,7 +204,7 @@ void central_reset_locks(void);
 /* ---- cache.c ----------------------------------------------------------- */
 
 struct cache {
-    struct run run[CLASSES];
+    struct run run[1 + CLASSES]; /* [1 + class]; [0] is always empty */
     uint32_t span[CLASSES];  /* first page + 1 of the cached span; 0 none */
     struct run tiny;         /* rest of a 32-byte noscan block */
     uint16_t used[CLASSES];  /* classes with a span, in order of first use */
@@ -217,6 +217,25 @@ struct cache {
     uint64_t live_flushed;   /* alloc_bytes already in heap.live_bytes */
     uint64_t slow;           /* times the fast path was left */
 };
+/* What the fast path knows of a class: where its run is, as a byte offset into
+ * struct cache, and the size of a slot.  Offset 0 is the empty run, so what was
+ * never set up takes the slow path by itself. */
+struct fast {
+    uint32_t run, slot;
+};
+INLINE struct run *cache_run(struct cache *k, unsigned c)
+{
+    return &k->run[1 + c];
+}
+INLINE struct fast fast_of(unsigned c)
+{
+    return (struct fast){(uint32_t)((1 + c) * sizeof(struct run)),
+                         classes[c].size};
+}
+/* The calling thread's cache; of a thread that is not attached, one in which
+ * every run is empty. */
+extern _Thread_local struct cache *cache_self;
+void cache_set_self(struct cache *); /* NULL: that one */
 /* A run for class c from the cached span; false: a new span is needed. */
 bool cache_next_run(struct cache *, unsigned c);
 /* Puts a span from central_take into the cache (the old one goes back). */

@@ -6,7 +6,7 @@
  * The new thread inherits the mask from its creator:
  *
  *   creator:  block all -> pthread_create -> restore
- *   thread:                     name itself, take its order, run
+ *   thread:                     take its order, name itself, run
  *
  * The order is handed over in a page of its own that the thread unmaps: the
  * creator doesn't wait, and nothing is taken from malloc by us (pthread_create
@@ -18,7 +18,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 
 /* Enough for marking, which keeps its work in its own lists, and for a
  * trace function of the program's. */
@@ -177,25 +176,6 @@ bool os_thread_blocks_signal(int tid)
 
 /* ---- All threads of the process ---------------------------------------- */
 
-/* A main thread that called pthread_exit stays in the list, dead, as long as
- * others live; it would never answer.  Others leave the list when they end.
- * A list that was too long for the caller is left alone: it asks again. */
-static int leave_zombie(int *tids, int found, int max)
-{
-    char state[16];
-    int pid = os_pid();
-    if (found > max ||
-        !status_line(pid, "\nState:\t", state, sizeof state) ||
-        (state[0] != 'Z' && state[0] != 'X'))
-        return found;
-    for (int i = 0; i < found; i++)
-        if (tids[i] == pid) {
-            tids[i] = tids[found - 1];
-            return found - 1;
-        }
-    return found;
-}
-
 /* What getdents64 writes; the C library has no name for it. */
 struct entry {
     uint64_t inode;
@@ -203,6 +183,13 @@ struct entry {
     unsigned short size;
     unsigned char type;
     char name[];
+};
+
+struct tids {
+    int *at;
+    int max, found; /* found may be more than max */
+    int hint;       /* where the next one is likely to be */
+    int pass;
 };
 
 /* Thread id that an entry names; 0 for "." and "..". */
@@ -217,51 +204,90 @@ static int entry_tid(const struct entry *e)
     return tid;
 }
 
-/* Threads by the kernel's count: each is a link to the directory, and "."
- * and ".." are two more.  -1 if it doesn't say. */
-static int task_count(int fd)
+/* Once each.  The kernel lists in the same order each time, so what was
+ * listed before is found near the last one. */
+static void tids_add(struct tids *t, int tid)
 {
-    struct statx s;
-    if (OS_CALL6(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_NLINK, &s, 0) != 0)
-        return -1;
-    return s.stx_nlink > 2 ? (int)s.stx_nlink - 2 : -1;
+    for (int i = 0; t->pass > 0 && i < t->found && i < t->max; i++) {
+        if (t->hint >= t->found || t->hint >= t->max)
+            t->hint = 0;
+        if (t->at[t->hint++] == tid)
+            return;
+    }
+    if (t->found < t->max)
+        t->at[t->found] = tid;
+    t->found++;
 }
 
-/* One pass over the directory, from its start. */
-static int task_list(int fd, int *tids, int max)
+/* Reads the directory from its start.  False if the kernel passed over an
+ * entry: it counts one in its position (after "." and ".."), and then finds
+ * its thread dead. */
+static bool tids_read(struct tids *t, int fd)
 {
     _Alignas(struct entry) char b[OS_BUFFER];
-    int found = 0;
-    long n;
+    long n, listed = 0;
+    t->hint = 0;
     OS_CALL3(SYS_lseek, fd, 0, SEEK_SET);
     while ((n = OS_CALL3(SYS_getdents64, fd, b, sizeof b)) > 0)
-        for (long at = 0; at < n;) {
-            const struct entry *e = (const struct entry *)(b + at);
+        for (long i = 0; i < n;) {
+            const struct entry *e = (const struct entry *)(b + i);
             int tid = entry_tid(e);
-            if (tid != 0 && found++ < max)
-                tids[found - 1] = tid;
-            at += e->size;
+            if (tid != 0) {
+                tids_add(t, tid);
+                listed++;
+            }
+            i += e->size;
         }
-    return found;
+    return OS_CALL3(SYS_lseek, fd, 0, SEEK_CUR) == listed + 2;
 }
 
-/* The kernel finds its place again by the last thread it listed; when that
- * one has ended in between it counts, and may pass over a living one.  Hence
- * the comparison with its own count, and another pass: 8 lost races in a row
- * are a program that starts and ends threads all the time, and its next list
- * is wrong anyway by the time it is read.
+/* Takes those that have ended off the list; false if there was none. */
+static bool tids_drop_dead(struct tids *t)
+{
+    int kept = 0, pid = os_pid(), all = t->found;
+    for (int i = 0; i < all; i++)
+        if (OS_CALL3(SYS_tgkill, pid, t->at[i], 0) != -ESRCH)
+            t->at[kept++] = t->at[i];
+    t->found = kept;
+    return kept < all;
+}
+
+/* A main thread that called pthread_exit stays in the list, dead, as long as
+ * others live; it would never answer.  Others leave the list when they end. */
+static void tids_drop_main(struct tids *t)
+{
+    char state[16];
+    int pid = os_pid();
+    if (!status_line(pid, "\nState:\t", state, sizeof state) ||
+        (state[0] != 'Z' && state[0] != 'X'))
+        return;
+    for (int i = 0; i < t->found; i++)
+        if (t->at[i] == pid)
+            t->at[i--] = t->at[--t->found];
+}
+
+/* Reading a list that changes: the kernel goes on by counting when it has
+ * lost its place, so each thread listed that ends in between may hide one
+ * that lives.  A hidden thread would be a stack not scanned.  So a reading
+ * is good only if all that it listed live still; else the next one adds to
+ * it.  16 bounds the time among threads that never stop ending: what one
+ * reading passes over now and then, not all of 16 do.
  * 0 when the kernel's list can't be read (no /proc). */
 int os_threads(int *tids, int max)
 {
-    int found = 0, fd = os_open("/proc/self/task");
+    struct tids t = {.at = tids, .max = max};
+    int fd = os_open("/proc/self/task");
     if (fd < 0)
         return 0;
-    for (int pass = 0; pass < 8; pass++) {
-        int listed = task_list(fd, tids, max), count = task_count(fd);
-        found = listed;
-        if (count < 0 || listed >= count)
+    for (; t.pass < 16; t.pass++) {
+        bool whole = tids_read(&t, fd);
+        if (t.found > max)
+            break; /* the caller comes back with more room */
+        if (!tids_drop_dead(&t) && whole)
             break;
     }
     os_close(fd);
-    return leave_zombie(tids, found, max);
+    if (t.found <= max)
+        tids_drop_main(&t);
+    return t.found;
 }
