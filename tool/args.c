@@ -28,6 +28,7 @@ int usage(const char *command, const char *fmt, ...)
     return EXIT_USAGE;
 }
 
+/* strtoll alone takes blanks, signs it should not, and trailing words. */
 bool args_number(const char *s, int64_t lo, int64_t hi, int64_t *v)
 {
     char *end;
@@ -48,6 +49,7 @@ static const struct option *args_find(const char *word,
     return NULL;
 }
 
+/* In one line: what is wrong, and what was probably meant. */
 static int args_unknown(const char *command, const char *word,
                         const struct option *o, int n)
 {
@@ -92,7 +94,7 @@ int args_read(const char *command, int argc, char **argv,
         if (strcmp(argv[i], "--") == 0)
             return i + 1;
         if (argv[i][0] != '-' || argv[i][1] == 0)
-            return i;
+            return i; /* a lone dash is a word */
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
             help_print(stdout, command);
             return -1;

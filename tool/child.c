@@ -45,6 +45,7 @@ static void signals_take(void)
     sigaction(SIGCHLD, &normal, &chld_before);
 }
 
+/* The program must not notice us: it gets what we were given. */
 static void signals_restore(void)
 {
     sigaction(SIGCHLD, &chld_before, NULL);
@@ -67,7 +68,7 @@ static _Noreturn void child_become(char **argv, int gate, int failed)
 }
 
 /* A traced program stopped: let it go on.  True if it is about to end. */
-static bool child_stopped(struct child *c, enum __ptrace_request how)
+static bool child_stopped(struct child *c, int how)
 {
     int sig = WSTOPSIG(c->status), event = c->status >> 16;
     if (event == PTRACE_EVENT_EXIT)
@@ -195,6 +196,7 @@ bool child_untrace(struct child *c)
     return false;
 }
 
+/* As shells count. */
 int child_exit_code(const struct child *c)
 {
     if (WIFSIGNALED(c->status))

@@ -12,7 +12,6 @@
  */
 #include "tool.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define ADDRESS 12        /* hex digits of 47 bits */
@@ -28,11 +27,13 @@ struct row {
     int n;
 };
 
+/* What the other columns leave. */
 static int name_width(const struct out *o)
 {
     return o->width - ADDRESS - 1 - NUMBERS - 1;
 }
 
+/* Ours is green; what is the same in every process is dim. */
 static enum colour region_colour(enum region r)
 {
     switch (r) {
@@ -62,6 +63,7 @@ static enum colour region_colour(enum region r)
 
 /* ---- Rows ------------------------------------------------------------- */
 
+/* Does m belong into the row that ends with `last`? */
 static bool row_takes(const struct row *r, const struct mapping *m)
 {
     const struct mapping *l = r->last;
@@ -84,6 +86,7 @@ static void row_add(struct row *r, const struct mapping *m)
     r->n++;
 }
 
+/* Stacks in the row: their guards are mappings of it too. */
 static int row_threads(const struct row *r)
 {
     int n = 0;
@@ -116,6 +119,7 @@ static void name_files(const struct row *r, const char *what, char *to,
         snprintf(to + n, room - n, " +%d", more);
 }
 
+/* "stacks of 12 threads", "stack of thread 123", "... (guess)" */
 static void name_threads(const struct row *r, char *to, size_t room)
 {
     int n = row_threads(r);
@@ -164,6 +168,7 @@ static void row_name(const struct row *r, char *to, size_t room)
     }
 }
 
+/* With --all: the rights as well. */
 static void name_mapping(const struct row *r, char *to, size_t room)
 {
     char name[128];
@@ -173,6 +178,7 @@ static void name_mapping(const struct row *r, char *to, size_t room)
 
 /* ---- Writing ---------------------------------------------------------- */
 
+/* The three columns, in KiB. */
 static void numbers(struct out *o, uint64_t size, uint64_t committed,
                     uint64_t resident)
 {
@@ -182,6 +188,7 @@ static void numbers(struct out *o, uint64_t size, uint64_t committed,
             text_grouped(c, resident / 1024));
 }
 
+/* Free address space is most of it: shown where it is worth a line. */
 static void gap(struct out *o, uint64_t bytes)
 {
     char words[TEXT];
@@ -223,15 +230,19 @@ static void rows(struct out *o, const struct process *p, bool every)
             row_add(&r, m++);
         while (m < end && !every && row_takes(&r, m));
         row_draw(o, &r, every);
+        /* The hole below the vsyscall page is no user's to fill. */
         before = m < end && m->outside ? 0 : r.last->hi;
     }
 }
 
+/* A row without address. */
 static void line(struct out *o, const char *name)
 {
     fprintf(o->to, "%*s %-*s", ADDRESS, "", name_width(o) + 1, name);
 }
 
+/* Our sums, the kernel's, and that they are the same.  Committed has no
+ * counterpart: the kernel counts it for the whole machine only. */
 static void sums(struct out *o, const struct process *p)
 {
     char a[TEXT], b[TEXT];
@@ -259,11 +270,12 @@ static void sums(struct out *o, const struct process *p)
                 text_bytes(a, p->swapped));
 }
 
+/* The map needs the right to see, the heap the right to read. */
 static void refused(struct out *o, const struct heap *h)
 {
     out_colour(o, YELLOW);
-    fprintf(o->to, "%s its memory can't be read (%s), so there is no look "
-            "into its heap\n", h->refused ? "!" : "", strerror(h->refused));
+    fprintf(o->to, "! its memory can't be read (%s), so there is no look "
+            "into its heap\n", strerror(h->refused));
     out_colour(o, PLAIN);
 }
 

@@ -27,6 +27,7 @@ static int utf8_length(const unsigned char *s)
     return n;
 }
 
+/* Quoted; what JSON does not allow as it is, escaped. */
 static void json_string(struct json *j, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -48,6 +49,7 @@ static void json_string(struct json *j, const char *text)
     fputc('"', j->to);
 }
 
+/* A new line, at the depth we are in. */
 static void json_line(struct json *j)
 {
     fprintf(j->to, "\n%*s", 2 * j->depth, "");

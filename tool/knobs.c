@@ -53,6 +53,7 @@ static bool knob_value(const char *list, const char *name, char *to)
     return found;
 }
 
+/* The setting that a misspelt one most likely is, or -1. */
 static int knob_nearest(const struct knob *k, int n, const char *word)
 {
     const char *names[64];
@@ -71,6 +72,7 @@ static bool knob_known(const struct knob *k, int n, const char *word)
     return false;
 }
 
+/* In one line. */
 static void knob_unknown(const struct knob *k, int n, const char *word,
                          const char *where)
 {
@@ -113,6 +115,7 @@ static void knobs_check_environment(void)
     knobs_check(getenv("SANCAI_DEBUG"));
 }
 
+/* What is set stands out. */
 static void knobs_row(struct out *o, const struct knob *k, const char *value,
                       bool set)
 {
@@ -144,6 +147,7 @@ static void knobs_table(struct out *o)
     }
 }
 
+/* value: null where it is not set. */
 static void knobs_json_row(struct json *j, const struct knob *k,
                            const char *value)
 {

@@ -14,6 +14,7 @@ static const struct {
     int (*main)(int argc, char **argv);
 } commands[] = {{"run", run_main}, {"vm", vm_main}, {"knobs", knobs_main}};
 
+/* "help" is a word too that can be misspelt. */
 static int no_command(const char *word)
 {
     const char *names[COUNT(commands) + 1] = {"help"};
@@ -34,6 +35,7 @@ static int help_main(const char *command)
     return no_command(command);
 }
 
+/* Commands get the words from their own name on, as main does. */
 static int dispatch(int argc, char **argv)
 {
     const char *word = argv[1];

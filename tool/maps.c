@@ -94,6 +94,7 @@ static bool head_parse(struct mapping *m, const char *line)
     return true;
 }
 
+/* VmFlags is a list of two-letter words. */
 static bool flag_set(const char *flags, const char *two)
 {
     for (const char *p = flags; *p && *p != '\n'; p++)
@@ -102,6 +103,7 @@ static bool flag_set(const char *flags, const char *two)
     return false;
 }
 
+/* The lines below a mapping that we need; there are some twenty. */
 static void detail_parse(struct mapping *m, const char *line)
 {
     unsigned long long v;
@@ -114,6 +116,7 @@ static void detail_parse(struct mapping *m, const char *line)
                                                 : m->committed;
 }
 
+/* One more, at the end; pointers into the list are void afterwards. */
 static struct mapping *map_append(struct process *p)
 {
     if (p->n == p->room) {
@@ -156,6 +159,7 @@ static void sums_make(struct process *p)
     }
 }
 
+/* A thread name may hold anything but a newline. */
 static void status_parse(struct process *p, const char *text)
 {
     const char *t = strstr(text, "\nThreads:");
@@ -186,6 +190,7 @@ static bool read_once(struct process *p)
     return maps && status;
 }
 
+/* The program's file: its mappings are told from libraries by this name. */
 static void exe_read(struct process *p)
 {
     char path[64];
@@ -195,6 +200,7 @@ static void exe_read(struct process *p)
     p->exe[n > 0 ? n : 0] = 0;
 }
 
+/* False, for the caller to pass on; errno says what failed. */
 static bool complain_of(const struct process *p)
 {
     char path[64];

@@ -34,6 +34,8 @@ static const struct {
     [LARGE] = {'l', MAGENTA, "large object"},
     [UNKNOWN] = {'?', RED, "unknown"}};
 
+/* Free pages differ by whether they cost memory, used ones by what the
+ * collector knows of their objects. */
 static enum content page_content(const struct heap *h, uint32_t i)
 {
     uint32_t d = h->page[i].desc;
@@ -50,11 +52,13 @@ static enum content page_content(const struct heap *h, uint32_t i)
     }
 }
 
+/* The letter of a cell that is wholly so. */
 static char letter_of(int c)
 {
     return (char)toupper(contents[c].letter);
 }
 
+/* One character for n pages; `seen` gathers what the legend must explain. */
 static void cell(struct out *o, const struct heap *h, uint32_t page,
                  uint32_t n, bool *seen)
 {
@@ -78,6 +82,7 @@ static void cell(struct out *o, const struct heap *h, uint32_t page,
     out_colour(o, PLAIN);
 }
 
+/* Only the letters that occur. */
 static void legend(struct out *o, const bool *seen, uint32_t pages,
                    uint32_t shift)
 {
@@ -97,6 +102,8 @@ static void legend(struct out *o, const bool *seen, uint32_t pages,
     fputc('\n', o->to);
 }
 
+/* The picture: a power of two of pages per character, so that lines begin at
+ * round addresses. */
 static void pages_draw(struct out *o, const struct heap *h)
 {
     bool seen[CONTENTS] = {false};
@@ -118,29 +125,36 @@ static void pages_draw(struct out *o, const struct heap *h)
 /* ---- Spans by class --------------------------------------------------- */
 
 struct class_row {
-    const struct sc_class_info *info;
+    const char *kind, *type;
+    uint32_t slot; /* 0: large objects */
     const struct class_sum *sum;
-    bool large;
 };
 
+/* Largest first. */
 static int by_pages(const void *a, const void *b)
 {
     const struct class_row *x = a, *y = b;
     return (x->sum->pages < y->sum->pages) - (x->sum->pages > y->sum->pages);
 }
 
+/* Classes that have pages; the number of them. */
 static int classes_collect(const struct heap *h, struct class_row *rows)
 {
     int n = 0;
     for (int c = 0; c < SC_CLASSES_MAX; c++)
-        for (int large = 0; large < 2; large++)
-            if (h->sum[c][large].pages)
-                rows[n++] = (struct class_row){
-                    &h->classes[c], &h->sum[c][large], large};
+        if (h->sum[c].pages)
+            rows[n++] = (struct class_row){
+                class_kind_name(&h->classes[c]), h->classes[c].name,
+                h->classes[c].size, &h->sum[c]};
+    for (int k = 0; k < LARGE_KINDS; k++)
+        if (h->large[k].pages)
+            rows[n++] = (struct class_row){
+                large_kind_name((enum large_kind)k), "", 0, &h->large[k]};
     qsort(rows, (size_t)n, sizeof *rows, by_pages);
     return n;
 }
 
+/* One row of the table; all of its rows have these columns. */
 static void span_row(struct out *o, const struct heap *h, const char *kind,
                      const char *type, const char *slot,
                      const struct class_sum *s)
@@ -157,14 +171,16 @@ static void class_draw(struct out *o, const struct heap *h,
                        const struct class_row *r)
 {
     char slot[TEXT] = "large";
-    if (!r->large)
-        snprintf(slot, sizeof slot, "%u", r->info->size);
-    span_row(o, h, class_kind_name(r->info), r->info->name, slot, r->sum);
+    if (r->slot)
+        snprintf(slot, sizeof slot, "%u", r->slot);
+    span_row(o, h, r->kind, r->type, slot, r->sum);
 }
 
+/* The largest classes; the others together in one row, so that the column
+ * still adds up. */
 static void classes_draw(struct out *o, const struct heap *h, bool every)
 {
-    static struct class_row rows[2 * SC_CLASSES_MAX];
+    static struct class_row rows[SC_CLASSES_MAX + LARGE_KINDS];
     struct class_sum rest = {0};
     char more[TEXT];
     int n = classes_collect(h, rows);
@@ -181,6 +197,7 @@ static void classes_draw(struct out *o, const struct heap *h, bool every)
         span_row(o, h, more, "(--all)", "", &rest);
 }
 
+/* The table, with its sums: in use and free are all that was grown. */
 static void spans_draw(struct out *o, const struct heap *h, bool every)
 {
     struct class_sum all = {0, h->top, h->used.resident + h->free.resident};
@@ -197,6 +214,7 @@ static void spans_draw(struct out *o, const struct heap *h, bool every)
     out_colour(o, PLAIN);
 }
 
+/* The library writes its numbers now and then: these may be old. */
 static void last_cycle(struct out *o, const struct heap *h)
 {
     const struct sc_numbers *n = &h->stats.now;

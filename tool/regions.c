@@ -60,6 +60,7 @@ static bool starts(const char *s, const char *with)
     return strncmp(s, with, strlen(with)) == 0;
 }
 
+/* A reservation, or a guard. */
 static bool no_access(const struct mapping *m)
 {
     return strncmp(m->rights, "---", 3) == 0;
@@ -80,6 +81,7 @@ static void split_ours(struct process *p, const struct heap *h)
     }
 }
 
+/* What the library's directory says of it. */
 static enum region ours(struct mapping *m, const struct heap *h)
 {
     const struct sc_directory *d = &h->dir;
@@ -104,6 +106,7 @@ static enum region ours(struct mapping *m, const struct heap *h)
                                            : REGION_UNKNOWN;
 }
 
+/* Names in brackets, but those that a program can give: [anon:...]. */
 static enum region named_by_kernel(const struct mapping *m)
 {
     if (strcmp(m->path, "[heap]") == 0)
@@ -125,6 +128,7 @@ static bool is_library(const struct process *p, const struct mapping *m)
     return strstr(path_base(m->path), ".so") != NULL;
 }
 
+/* Mappings of files, by file and rights. */
 static enum region of_file(const struct process *p, const struct mapping *m)
 {
     if (m->path[0] != '/')
@@ -149,6 +153,7 @@ static bool malloc_arena(const struct mapping *m, const struct mapping *next)
         && map_anonymous(next) && next->region != REGION_HEAP;
 }
 
+/* Anonymous memory of which nobody has said anything. */
 static enum region by_neighbours(struct process *p, size_t i)
 {
     struct mapping *m = &p->map[i];

@@ -43,6 +43,7 @@ static void row_difference(struct out *o, uint64_t parts, uint64_t sum)
     out_colour(o, PLAIN);
 }
 
+/* Blocks have a heading each. */
 static void head(struct out *o, const char *text)
 {
     out_colour(o, CYAN);
@@ -50,6 +51,8 @@ static void head(struct out *o, const char *text)
     out_colour(o, PLAIN);
 }
 
+/* What is still held is the difference: it can't fail to add up, but it can
+ * be seen to be too much. */
 static void objects(struct out *o, const struct sc_numbers *n)
 {
     char a[TEXT], b[TEXT], c[TEXT];
@@ -63,6 +66,8 @@ static void objects(struct out *o, const struct sc_numbers *n)
             text_grouped(c, n->total_alloc_objects));
 }
 
+/* The classes of struct sc_stats; here a difference would be a defect of the
+ * library, and is shown. */
 static void memory(struct out *o, const struct sc_numbers *n)
 {
     const struct {
@@ -87,6 +92,7 @@ static void memory(struct out *o, const struct sc_numbers *n)
     row_sum(o, "= mapped", n->mapped);
 }
 
+/* A histogram in a row; nothing if nothing was recorded. */
 static void times_row(struct out *o, const char *name,
                       const struct sc_times *t)
 {
@@ -107,6 +113,7 @@ static uint64_t gc_share(const struct summary *s)
     return all ? s->page.now.gc_cpu_ns * 1000 / all : 0;
 }
 
+/* What the collector cost: processor time, and how long it held threads. */
 static void cycles(struct out *o, const struct summary *s)
 {
     const struct sc_numbers *n = &s->page.now;
@@ -134,6 +141,7 @@ static void cycles(struct out *o, const struct summary *s)
     times_row(o, "all threads", &n->stop);
 }
 
+/* What the kernel says of the program, library or not. */
 static void process(struct out *o, const struct summary *s)
 {
     const struct rusage *u = &s->child.usage;
@@ -150,6 +158,7 @@ static void process(struct out *o, const struct summary *s)
     fputc('\n', o->to);
 }
 
+/* Why the numbers may not be the whole truth. */
 static void caveat(struct out *o, const struct summary *s)
 {
     if (s->torn || !s->page.finished) {

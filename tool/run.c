@@ -56,6 +56,7 @@ static int options_check(const struct run_options *r)
     return 0;
 }
 
+/* To the list, not instead of it: the last of equal names counts. */
 static void debug_add(const char *list)
 {
     const char *old = getenv("SANCAI_DEBUG");
@@ -67,6 +68,7 @@ static void debug_add(const char *list)
     free(both);
 }
 
+/* The library reads its environment, so that is where settings go. */
 static void options_export(const struct run_options *r)
 {
     if (r->gc)
@@ -125,6 +127,7 @@ static void page_copy(struct summary *s, const struct sc_stats_page *p)
     }
 }
 
+/* Not written at all is a failure, even of a program that went well. */
 static bool summary_write(const struct run_options *r, FILE *to,
                           const struct summary *s)
 {

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* There are a few dozen such mappings at most. */
 static bool could_hold_directory(const struct mapping *m)
 {
     return map_anonymous(m) && map_writable(m)
@@ -31,6 +32,7 @@ static bool directory_sane(const struct sc_directory *d)
         && d->heap_base + d->heap_reserved > d->heap_base;
 }
 
+/* Takes the directory at a, if there is one and it is the better one. */
 static bool directory_at(struct heap *h, const struct process *p, uint64_t a)
 {
     struct sc_directory d;
@@ -57,6 +59,8 @@ static bool directory_at(struct heap *h, const struct process *p, uint64_t a)
     return true;
 }
 
+/* Records of classes that came into being while we read may be torn: the
+ * kind is stored last, so they are still of kind 0. */
 static void classes_read(struct heap *h, const struct process *p)
 {
     const struct sc_directory *d = &h->dir;
@@ -69,6 +73,7 @@ static void classes_read(struct heap *h, const struct process *p)
     }
 }
 
+/* As a reader of a sequence lock: again if a writer was at work. */
 static void stats_read(struct heap *h, const struct process *p)
 {
     struct sc_stats_page *s = &h->stats;
@@ -146,6 +151,7 @@ static void descriptors_read(struct heap *h, const struct process *p)
     free(piece);
 }
 
+/* Called per page of the system, of which ours has one or more. */
 static void page_is_resident(uint64_t a, void *arg)
 {
     struct heap *h = arg;
@@ -174,6 +180,13 @@ static void sum_add(struct class_sum *to, const struct class_sum *one)
     to->resident += one->resident;
 }
 
+static enum large_kind large_kind(uint32_t desc)
+{
+    return desc & SC_PAGE_NOSCAN ? LARGE_NOSCAN
+         : desc & SC_PAGE_CUSTOM ? LARGE_TRACED
+                                 : LARGE_SCANNED;
+}
+
 void heap_count(struct heap *h, const struct process *p)
 {
     if (!h->present || h->version != SC_DIRECTORY_VERSION)
@@ -188,13 +201,21 @@ void heap_count(struct heap *h, const struct process *p)
                            : !(d >> SC_PAGE_INDEX_SHIFT & SC_PAGE_INDEX);
         struct class_sum one = {first, 1, h->page[i].resident};
         if (d & SC_PAGE_IN_USE) {
-            sum_add(&h->sum[d & SC_PAGE_CLASS][large], &one);
+            sum_add(large ? &h->large[large_kind(d)]
+                          : &h->sum[d & SC_PAGE_CLASS], &one);
             sum_add(&h->used, &one);
         } else {
             one.spans = 0;
             sum_add(&h->free, &one);
         }
     }
+}
+
+const char *large_kind_name(enum large_kind k)
+{
+    static const char *const name[LARGE_KINDS] = {"scanned", "noscan",
+                                                  "traced"};
+    return name[k];
 }
 
 const char *class_kind_name(const struct sc_class_info *c)

@@ -116,6 +116,7 @@ void text_wrap(struct out *o, int indent, const char *text)
     fputc('\n', o->to);
 }
 
+/* What was said before must stand before. */
 static void complain_list(const char *fmt, va_list list)
 {
     fflush(stdout);
@@ -158,6 +159,7 @@ uint64_t now_ns(void)
 
 #define WORD_MAX 24 /* longest name that is compared */
 
+/* Of the three ways to get one letter further. */
 static int smallest(int a, int b, int c)
 {
     int m = a < b ? a : b;

@@ -46,6 +46,7 @@ static uint64_t stack_pointer(int pid, int tid)
     return sp;
 }
 
+/* The C library puts it below the stack, in the same mmap. */
 static bool guard_below(const struct process *p, const struct mapping *m)
 {
     return m > p->map && m[-1].hi == m->lo && m[-1].rights[0] == '-'
@@ -53,6 +54,7 @@ static bool guard_below(const struct process *p, const struct mapping *m)
         && m[-1].region == REGION_NO_ACCESS;
 }
 
+/* tid 0: of a thread that we don't know. */
 static void stack_mark(struct process *p, struct mapping *m, int tid,
                        bool guess)
 {
@@ -66,6 +68,7 @@ static void stack_mark(struct process *p, struct mapping *m, int tid,
     }
 }
 
+/* False if the thread ran whenever we looked. */
 static bool thread_find(struct process *p, int tid)
 {
     struct mapping *m = NULL;

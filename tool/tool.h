@@ -202,6 +202,8 @@ uint64_t remote_resident_bytes(int pid, uint64_t lo, uint64_t hi);
 struct class_sum {
     uint64_t spans, pages, resident; /* resident: bytes */
 };
+/* What a page descriptor says of a large object. */
+enum large_kind { LARGE_SCANNED, LARGE_NOSCAN, LARGE_TRACED, LARGE_KINDS };
 struct page_seen {
     uint32_t desc;
     uint32_t resident; /* bytes of it in memory */
@@ -216,8 +218,8 @@ struct heap {
     struct sc_class_info classes[SC_CLASSES_MAX];
     uint32_t top;         /* pages ever grown */
     struct page_seen *page;
-    /* [1]: large objects of that class */
-    struct class_sum sum[SC_CLASSES_MAX][2];
+    struct class_sum sum[SC_CLASSES_MAX];
+    struct class_sum large[LARGE_KINDS];
     struct class_sum used, free; /* all spans; pages in no span */
     bool has_stats;
     struct sc_stats_page stats;
@@ -225,6 +227,7 @@ struct heap {
 void heap_find(struct heap *, const struct process *);
 void heap_count(struct heap *, const struct process *);
 const char *class_kind_name(const struct sc_class_info *);
+const char *large_kind_name(enum large_kind);
 
 /* ---- regions.c, threads.c: whose mapping is it -------------------------- */
 

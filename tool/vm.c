@@ -61,7 +61,8 @@ static bool process_stop(int pid)
     return true;
 }
 
-/* 0, or EXIT_FAILURE after having complained. */
+/* Reads as fast as it can, then lets the process go, then writes.  0, or
+ * EXIT_FAILURE after having complained. */
 static int vm_draw(int pid, const struct vm_options *v)
 {
     struct process p;
@@ -90,6 +91,8 @@ static int vm_draw(int pid, const struct vm_options *v)
     return EXIT_FAILURE;
 }
 
+/* Tracing lasts until the drawing at most: afterwards the program is on its
+ * own, and can be debugged, say. */
 static int vm_program(char **argv, struct vm_options *v, int64_t ms)
 {
     struct child c;

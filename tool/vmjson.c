@@ -5,6 +5,7 @@
  */
 #include "tool.h"
 
+/* One mapping; what is not known of it is left out. */
 static void mapping(struct json *j, const struct mapping *m)
 {
     json_open(j, NULL, '{');
@@ -27,6 +28,7 @@ static void mapping(struct json *j, const struct mapping *m)
     json_close(j, '}');
 }
 
+/* Two of the kernel's figures must be ours: agree says whether they are. */
 static void sums(struct json *j, const struct process *p)
 {
     json_open(j, "sum", '{');
@@ -45,24 +47,38 @@ static void sums(struct json *j, const struct process *p)
     json_signed(j, "readings", p->tries);
 }
 
+/* A class, or (c < 0) large objects of a kind, if it has any pages. */
 static void class_json(struct json *j, const struct heap *h, int c,
-                       bool large)
+                       const char *kind, const struct class_sum *s)
 {
-    const struct class_sum *s = &h->sum[c][large];
     if (s->pages == 0)
         return;
     json_open(j, NULL, '{');
-    json_signed(j, "class", c);
-    json_text(j, "kind", class_kind_name(&h->classes[c]));
-    json_text(j, "type", h->classes[c].name);
-    json_flag(j, "large", large);
-    json_number(j, "slot", h->classes[c].size);
+    json_text(j, "kind", kind);
+    json_flag(j, "large", c < 0);
+    if (c >= 0) {
+        json_signed(j, "class", c);
+        json_text(j, "type", h->classes[c].name);
+        json_number(j, "slot", h->classes[c].size);
+    }
     json_number(j, "spans", s->spans);
     json_number(j, "bytes", s->pages << h->dir.page_shift);
     json_number(j, "resident", s->resident);
     json_close(j, '}');
 }
 
+static void classes_json(struct json *j, const struct heap *h)
+{
+    json_open(j, "classes", '[');
+    for (int c = 0; c < SC_CLASSES_MAX; c++)
+        class_json(j, h, c, class_kind_name(&h->classes[c]), &h->sum[c]);
+    for (int k = 0; k < LARGE_KINDS; k++)
+        class_json(j, h, -1, large_kind_name((enum large_kind)k),
+                   &h->large[k]);
+    json_close(j, ']');
+}
+
+/* The sums over all classes, and over the free pages. */
 static void sum_json(struct json *j, const char *key, const struct heap *h,
                      const struct class_sum *s)
 {
@@ -73,6 +89,7 @@ static void sum_json(struct json *j, const char *key, const struct heap *h,
     json_close(j, '}');
 }
 
+/* Of a directory that we don't understand, only that it is there. */
 static void heap_json(struct json *j, const struct heap *h)
 {
     json_open(j, "sancai", '{');
@@ -86,12 +103,7 @@ static void heap_json(struct json *j, const struct heap *h)
         json_number(j, "grown", (uint64_t)h->top << h->dir.page_shift);
         sum_json(j, "in_use", h, &h->used);
         sum_json(j, "free", h, &h->free);
-        json_open(j, "classes", '[');
-        for (int c = 0; c < SC_CLASSES_MAX; c++) {
-            class_json(j, h, c, false);
-            class_json(j, h, c, true);
-        }
-        json_close(j, ']');
+        classes_json(j, h);
         if (h->has_stats) {
             json_open(j, "numbers", '{');
             report_numbers(j, &h->stats.now);

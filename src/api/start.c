@@ -52,6 +52,7 @@ static void fork_child(void)
     central_reset_locks();
     special_reset_locks();
     root_reset_locks();
+    remains_reset_locks();
     work_reset_locks();
     policy_reset_locks();
     life_fork_child();

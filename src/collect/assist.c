@@ -17,6 +17,10 @@
 /* A thread is asked for less than this at a time, so that a handshake never
  * waits long for it (about 20 us of scanning). */
 #define ASSIST_PIECE KIB(32)
+/* Longest wait for workers in one go: 20 x 500 us, about what a scheduler lets
+ * a preempted one wait. */
+#define WAITS 20
+#define WAIT_NS 500000ull
 
 _Atomic uint64_t assist_ns;
 static _Atomic double ratio;
@@ -72,15 +76,32 @@ static int64_t scan_here(struct thread *t, int64_t owed)
     return done;
 }
 
+/* Nothing to scan here, yet marking goes on: the workers hold what is left, and
+ * may not have had a CPU for a while.  Below the goal that does no harm.  Above
+ * it the heap must not grow on: this thread lends them its CPU. */
+static bool wait_for_workers(struct thread *t, int tries)
+{
+    if (tries >= WAITS || load_relaxed(&gc.state) != GC_MARKING ||
+        gc_heap_live() < load_relaxed(&gc.goal) || policy_limited())
+        return false;
+    static _Atomic uint32_t never;
+    thread_wait(t, &never, 0, WAIT_NS);
+    return true;
+}
+
 static void pay(struct thread *t)
 {
     double per_byte = get_ratio();
-    int64_t owed = (int64_t)((double)t->assist_debt * per_byte);
+    int64_t owed = (int64_t)((double)t->assist_debt * per_byte), paid = 0;
     if (owed < (int64_t)OVER_ASSIST)
         owed = OVER_ASSIST;
-    int64_t paid = take_credit(owed);
-    if (paid < owed)
-        paid += scan_here(t, owed - paid);
+    for (int tries = 0; paid < owed; tries++) {
+        paid += take_credit(owed - paid);
+        if (paid < owed)
+            paid += scan_here(t, owed - paid);
+        if (paid < owed && !wait_for_workers(t, tries))
+            break;
+    }
     /* Nothing left to scan: the cycle is ending, the debt is void. */
     if (paid < owed)
         t->assist_debt = 0;

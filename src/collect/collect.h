@@ -192,6 +192,12 @@ void root_scan_globals(struct work *, bool live);
 void root_init(void);
 void root_reset_locks(void);
 
+/* ---- remains.c: values that ended threads returned ------------------------- */
+
+void remains_add(const struct thread *); /* it is ending, in its own context */
+void remains_scan(struct work *);
+void remains_reset_locks(void);
+
 /* ---- barrier.c --------------------------------------------------------- */
 
 void barrier_shade(struct thread *, uintptr_t word); /* only while marking */

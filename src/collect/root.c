@@ -135,6 +135,7 @@ void root_scan_globals(struct work *w, bool live)
 {
     w->parent = 0;
     os_modules_each(live, scan_module, w);
+    remains_scan(w);
     lock_take(&ranges.lock);
     for (size_t i = 0; i < ranges.n; i++) {
         mark_range(w, ranges.at[i].lo, ranges.at[i].hi);

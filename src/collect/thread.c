@@ -115,8 +115,13 @@ void thread_detach(struct thread *t, bool by_call)
 
 static void thread_exit(void *arg)
 {
-    if (thread_self == arg)
-        thread_detach(arg, false);
+    struct thread *t = arg;
+    if (thread_self != t)
+        return;
+    t->busy++;
+    remains_add(t);
+    t->busy--;
+    thread_detach(t, false);
 }
 
 void thread_init(void) { os_exit_init(thread_exit); }

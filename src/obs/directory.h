@@ -87,15 +87,17 @@ struct sc_directory {
 
 /* ---- Page descriptors -------------------------------------------------- */
 
-/*  31      21 20    19 18  17  16 15  14  13    10 9          0
- *  |   0     |first|0 |eph|cus|nos|lrg|use| index |   class    |
+/*  31      21 20    19 18  17  16  15  14  13    10 9          0
+ *  |         |first|  |eph|cus|nos|lrg|use| index |   class    |
  *
- * 0: the page is in no span. */
+ * 0: the page is in no span.  Of a large object's pages only the flags have
+ * a meaning for others; the library keeps in the remaining bits how far back
+ * the first one is. */
 #define SC_PAGE_CLASS 0x3ffu          /* span class, 0..1023 */
 #define SC_PAGE_INDEX_SHIFT 10
 #define SC_PAGE_INDEX 0xfu            /* page's place in its span, 0..15 */
 #define SC_PAGE_IN_USE (1u << 14)
-#define SC_PAGE_LARGE (1u << 15)      /* one object; index has no meaning */
+#define SC_PAGE_LARGE (1u << 15)      /* one object; no class, no index */
 #define SC_PAGE_NOSCAN (1u << 16)
 #define SC_PAGE_CUSTOM (1u << 17)     /* custom trace function */
 #define SC_PAGE_EPHEMERON (1u << 18)  /* holds ephemeron keys */
@@ -115,9 +117,9 @@ enum sc_class_kind {
 /* `kind` is stored last when a class comes into being; a record does not
  * change afterwards. */
 struct sc_class_info {
-    uint32_t size;         /* bytes of a slot; 0: large objects */
+    uint32_t size;         /* bytes of a slot */
     uint8_t kind;          /* enum sc_class_kind */
-    uint8_t pages;         /* of one span; 0: large objects */
+    uint8_t pages;         /* of one span */
     uint16_t reserved;
     char name[40];         /* of the type, cut and zero-ended; "" if none */
 };

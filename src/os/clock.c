@@ -15,6 +15,7 @@
 
 #define SECOND 1000000000u
 
+/* Fails only for a clock that doesn't exist, and all of ours do. */
 static uint64_t clock_read(clockid_t id)
 {
     struct timespec t = {0, 0};
@@ -54,6 +55,8 @@ uint64_t os_start_time(void)
 
 /* ---- Processors -------------------------------------------------------- */
 
+/* Asked each time: a container's share may change while we run.  The kernel
+ * says how much of the mask it wrote. */
 int os_cpus(void)
 {
     unsigned long mask[OS_BUFFER / sizeof(long)]; /* 8192 processors */
@@ -69,6 +72,7 @@ void os_yield(void)
     OS_CALL1(SYS_sched_yield, 0);
 }
 
+/* Until a point in time, so that handlers in between don't prolong it. */
 void os_sleep(uint64_t ns)
 {
     uint64_t until = os_now() + ns;
@@ -108,6 +112,7 @@ uint64_t os_random(void)
 
 /* ---- Waiting ----------------------------------------------------------- */
 
+/* EAGAIN (the word differs) is as good as being woken. */
 int os_wait(_Atomic uint32_t *w, uint32_t v, uint64_t ns)
 {
     struct timespec t = {(time_t)(ns / SECOND), (long)(ns % SECOND)};
@@ -116,6 +121,8 @@ int os_wait(_Atomic uint32_t *w, uint32_t v, uint64_t ns)
     return r == -ETIMEDOUT || r == -EINTR ? (int)-r : 0;
 }
 
+/* The word may be gone by now, if its owner saw the change and left: the
+ * kernel then wakes nobody, or somebody for nothing. */
 void os_wake(_Atomic uint32_t *w, int n)
 {
     OS_CALL3(SYS_futex, w, FUTEX_WAKE_PRIVATE, n);

@@ -33,6 +33,9 @@
 
 /* ---- Fault injection --------------------------------------------------- */
 
+/* Always there, not only in test builds: two relaxed operations beside a
+ * system call cost nothing, and the code that is tested is the code that is
+ * shipped. */
 static struct {
     _Atomic uint64_t calls; /* made so far */
     _Atomic uint64_t first; /* number of the call that fails; 0 is none */
@@ -41,7 +44,7 @@ static struct {
 
 void os_fail_at(uint64_t k, bool every)
 {
-    store_relaxed(&fault.first, 0);
+    store_relaxed(&fault.first, 0); /* off while `every` changes */
     store_relaxed(&fault.every, every);
     store_release(&fault.first, k ? load_relaxed(&fault.calls) + k : 0);
 }
@@ -71,6 +74,8 @@ static void *memory_map(uintptr_t at, size_t size, int prot, int flags)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Can fail only where the kernel must split a mapping and has reached its
+ * limit of mappings; then the range stays reserved, which harms nobody. */
 static void memory_unmap(uintptr_t p, size_t size)
 {
     int saved = errno;
@@ -79,6 +84,7 @@ static void memory_unmap(uintptr_t p, size_t size)
     errno = saved;
 }
 
+/* The last resort, which always succeeds if there is room for both. */
 static void *reserve_trimmed(size_t size, size_t align, uintptr_t hint)
 {
     size_t total;
@@ -115,6 +121,9 @@ void os_unreserve(void *p, size_t size)
 
 /* ---- Ready and back ---------------------------------------------------- */
 
+/* Where the kernel keeps strict account of memory (overcommit 2) this is the
+ * call that is refused; elsewhere only a limit on mappings or on address
+ * space refuses. */
 int os_commit(void *p, size_t size)
 {
     if (fault_now())
@@ -137,6 +146,8 @@ int os_decommit(void *p, size_t size)
     return e;
 }
 
+/* DONTNEED rather than FREE: what it takes is seen at once in the process's
+ * size, which the memory limit is held against. */
 int os_discard(void *p, size_t size)
 {
     int saved = errno, e = 0;
@@ -158,6 +169,7 @@ void os_unmap(void *p, size_t size)
     memory_unmap((uintptr_t)p, size);
 }
 
+/* Linux 5.17 and later, if built in: failing is the usual case. */
 void os_name(void *p, size_t size, const char *name)
 {
     OS_CALL6(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, p, size, name, 0);
@@ -187,7 +199,7 @@ uint64_t os_physical_memory(void)
 /* First number of statm: pages of address space in use. */
 static size_t address_space_used(void)
 {
-    char b[128];
+    char b[128]; /* seven numbers of at most 16 digits */
     int fd = os_open("/proc/self/statm");
     if (fd < 0)
         return 0;
@@ -220,6 +232,8 @@ static bool page_readable(uintptr_t a)
                     &none) != -EFAULT;
 }
 
+/* By bytes, from page to page; between the question and the copy the page may
+ * still go, which the kernel's own copy doesn't suffer from. */
 RACY static size_t read_by_pages(char *to, uintptr_t from, size_t n)
 {
     size_t done = 0;
@@ -232,6 +246,7 @@ RACY static size_t read_by_pages(char *to, uintptr_t from, size_t n)
     return done;
 }
 
+/* The call is meant for debuggers; some sandboxes refuse it, even on oneself. */
 size_t os_read_memory(void *to, const void *from, size_t n)
 {
     struct iovec dst = {to, n}, src = {(void *)(uintptr_t)from, n};

@@ -43,6 +43,7 @@ static struct r_debug *debug; /* NULL in a static program */
 static struct range skip[SKIPS];
 static _Atomic uint32_t skips; /* slots given out; hi != 0 once filled */
 
+/* The slot is ours alone once counted; hi makes it valid. */
 void os_modules_skip(uintptr_t lo, uintptr_t hi)
 {
     uint32_t i = add_relaxed(&skips, 1);
@@ -71,6 +72,7 @@ struct report {
     void *arg;
 };
 
+/* [lo, hi) without the skipped ranges, which may overlap. */
 static void report_cut(const struct report *r, uintptr_t lo, uintptr_t hi)
 {
     while (lo < hi) {
@@ -121,6 +123,8 @@ static void object_each(const struct dl_phdr_info *o,
 
 /* ---- Tables ------------------------------------------------------------ */
 
+/* From the system, not malloc, whose lock the program's dlopen may hold while
+ * it waits for the loader's, which our caller holds. */
 static bool vector_add(struct vector *v, const void *item, size_t n)
 {
     if (v->used + n > v->size) {
@@ -138,6 +142,7 @@ static bool vector_add(struct vector *v, const void *item, size_t n)
     return true;
 }
 
+/* One taking of stock; failed leaves the current table in force. */
 struct stock {
     struct table *to;
     bool begun, failed;
@@ -196,6 +201,7 @@ static bool stock_begin(struct stock *s, const struct dl_phdr_info *o)
     return true;
 }
 
+/* The loader's lock is held from the first object to the last. */
 static int stock_object(struct dl_phdr_info *o, size_t size, void *arg)
 {
     struct stock *s = arg;
@@ -212,6 +218,7 @@ static int stock_object(struct dl_phdr_info *o, size_t size, void *arg)
     return s->failed;
 }
 
+/* Called before each cycle; usually stops at the first object. */
 int os_modules_load(void)
 {
     struct table *c = load_relaxed(&current);
@@ -267,6 +274,7 @@ void os_modules_each(bool live, void (*fn)(uintptr_t lo, uintptr_t hi, void *),
     }
 }
 
+/* While the loader works on its list, its state says so (for debuggers). */
 RACY bool os_modules_current(void)
 {
     const struct table *c = load_acquire(&current);

@@ -127,6 +127,14 @@ uintptr_t os_mapping_end(uintptr_t a);
 void os_tls_each(uintptr_t tp, void (*fn)(uintptr_t lo, uintptr_t hi, void *),
                  void *arg);
 
+/* The descriptor of the thread with that pointer: [*lo, *hi). */
+void os_descriptor(uintptr_t tp, uintptr_t *lo, uintptr_t *hi);
+/* Of the calling thread, which is ending: will somebody join it? */
+bool os_thread_joinable(void);
+/* A thread with this pointer and id has ended and waits to be joined (its
+ * descriptor is still its own).  For threads that ended by themselves. */
+bool os_thread_unjoined(uintptr_t tp, int tid);
+
 /* ---- Loaded objects --------------------------------------------------- */
 
 /* Takes stock of the loaded objects; not while threads are held (it takes the

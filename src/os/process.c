@@ -35,6 +35,7 @@ void os_close(int fd)
     OS_CALL1(SYS_close, fd);
 }
 
+/* All or as much as goes: there is nobody to tell that telling failed. */
 void os_write_error(const char *text, size_t n)
 {
     while (n > 0) {
@@ -50,6 +51,7 @@ void os_write_error(const char *text, size_t n)
 
 /* ---- The process ------------------------------------------------------- */
 
+/* Asked each time: a remembered one would be wrong after fork. */
 int os_pid(void)
 {
     return (int)OS_CALL1(SYS_getpid, 0);
@@ -60,6 +62,7 @@ bool os_secure_mode(void)
     return getauxval(AT_SECURE) != 0;
 }
 
+/* Sent first, then let in: it's delivered here, and not later elsewhere. */
 static void abort_raise(void)
 {
     uint64_t set = (uint64_t)1 << (SIGABRT - 1);
@@ -79,6 +82,8 @@ _Noreturn void os_abort(void)
         __builtin_trap();
 }
 
+/* Fails only for want of a few bytes at start; a fork would then be unsafe,
+ * which fork's caller can't be told either. */
 void os_atfork(void (*prepare)(void), void (*parent)(void),
                void (*child)(void))
 {
@@ -96,6 +101,8 @@ int os_exit_init(void (*fn)(void *))
     return pthread_key_create(&exit_key, fn);
 }
 
+/* A key above the 32nd makes the C library allocate: hence at attach, not in
+ * a handler. */
 int os_exit_arm(void *arg)
 {
     int saved = errno;

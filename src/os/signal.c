@@ -36,9 +36,9 @@ struct kernel_action {
     uint64_t mask;
 };
 
-static char cookie;
+static char cookie; /* only its address matters */
 static void (*handshake)(struct os_context *);
-static struct sigaction previous;
+static struct sigaction previous; /* the program's, set before ours */
 
 int os_signal_number(void)
 {
@@ -47,6 +47,8 @@ int os_signal_number(void)
 
 /* ---- Sending ----------------------------------------------------------- */
 
+/* With a value rather than plain, so that the handler knows it.  tid of this
+ * process only: a number that was given to another one meanwhile is ESRCH. */
 int os_signal_thread(int tid)
 {
     siginfo_t info = {.si_signo = SIGURG, .si_code = SI_QUEUE};
@@ -121,6 +123,9 @@ RACY static void context_stacks(struct os_context *c, const ucontext_t *uc)
         c->sp -= RED_ZONE;
 }
 
+/* The frame that the kernel laid on the alternate stack for the outer handler
+ * holds the true sp; which word that is can't be told, but the lowest of all
+ * words that look like one is not above it. */
 RACY uintptr_t os_outer_sp(const struct os_context *c, uintptr_t lo,
                            uintptr_t hi)
 {
@@ -136,6 +141,7 @@ RACY uintptr_t os_outer_sp(const struct os_context *c, uintptr_t lo,
     return least - lo > RED_ZONE ? least - RED_ZONE : lo;
 }
 
+/* Under our mask, not its own: it asked for fewer signals blocked, at most. */
 RACY static void pass_on(int sig, siginfo_t *info, void *uc)
 {
     if (previous.sa_flags & SA_SIGINFO)
@@ -144,6 +150,7 @@ RACY static void pass_on(int sig, siginfo_t *info, void *uc)
         previous.sa_handler(sig);
 }
 
+/* Ours first: the other handler may not come back (longjmp). */
 RACY static void signal_handler(int sig, siginfo_t *info, void *uc)
 {
     int saved = errno;
@@ -201,6 +208,7 @@ static int install(void)
     return kernel_action(&k, NULL);
 }
 
+/* A second call must not take our own handler for the one before us. */
 int os_signal_init(void (*fn)(struct os_context *))
 {
     struct kernel_action now;

@@ -61,6 +61,8 @@ static int thread_create(struct order *o)
     return e;
 }
 
+/* Between the two masks no handler runs on the creator either: no handshake
+ * finds it inside the C library's lists. */
 static int thread_create_masked(struct order *o)
 {
     static const int fault[] = {SIGSEGV, SIGBUS, SIGILL,
@@ -126,6 +128,7 @@ static char *append_number(char *to, unsigned n)
     return to;
 }
 
+/* Text for one file name; the layer that formats is above this one. */
 static int open_status(int tid)
 {
     char path[48];
@@ -166,6 +169,7 @@ static uint64_t hex_number(const char *c)
     return n;
 }
 
+/* A thread that has ended blocks nothing: sending to it tells ESRCH. */
 bool os_thread_blocks_signal(int tid)
 {
     char mask[32];
@@ -241,7 +245,8 @@ static bool tids_read(struct tids *t, int fd)
     return OS_CALL3(SYS_lseek, fd, 0, SEEK_CUR) == listed + 2;
 }
 
-/* Takes those that have ended off the list; false if there was none. */
+/* Signal 0 is not sent, only checked.
+ * Takes those that have ended off the list; false if there was none. */
 static bool tids_drop_dead(struct tids *t)
 {
     int kept = 0, pid = os_pid(), all = t->found;

@@ -23,6 +23,7 @@
  * vouched for is read through os_read_memory.
  */
 #include "os_private.h"
+#include <errno.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
@@ -35,6 +36,7 @@
 #define DESCRIPTOR_USUAL 2304
 #define UNALLOCATED (~(uintptr_t)0)
 
+/* The same for all threads, so asked for once. */
 static struct {
     bool found;
     size_t descriptor;    /* size of struct pthread */
@@ -86,6 +88,9 @@ uintptr_t os_thread_pointer(void)
     return tp;
 }
 
+/* For the main thread the C library reads the kernel's list: the upper end is
+ * that of the mapping, the lower one where the stack may grow to.  It does
+ * that with malloc. */
 int os_stack_self(struct os_stack *s)
 {
     pthread_attr_t attr;
@@ -134,6 +139,7 @@ struct maps {
     int field; /* 0 lo, 1 hi, 2 the rest of the line */
 };
 
+/* One byte at a time, so lines may straddle two readings. */
 static void maps_byte(struct maps *m, char c)
 {
     if (c == '\n')
@@ -223,6 +229,7 @@ static uintptr_t walk_block(struct walk *w, size_t module)
     return block == UNALLOCATED ? 0 : block;
 }
 
+/* Both ends suffice: a block is in one piece of malloc's, or isn't one. */
 static bool readable(uintptr_t lo, uintptr_t hi)
 {
     char c;
@@ -230,6 +237,7 @@ static bool readable(uintptr_t lo, uintptr_t hi)
            os_read_memory(&c, (void *)(hi - 1), 1) == 1;
 }
 
+/* Blocks in the static part were reported with it. */
 static void walk_module(struct walk *w, const struct os_tls_module *m)
 {
     uintptr_t lo = walk_block(w, m->number), hi = lo + m->size;
@@ -250,6 +258,7 @@ RACY static void walk_keys(struct walk *w, uintptr_t descriptor)
             w->fn(list[i], list[i] + layout.keys_size, w->arg);
 }
 
+/* The static part and the descriptor are adjacent: one range. */
 void os_tls_each(uintptr_t tp, void (*fn)(uintptr_t lo, uintptr_t hi, void *),
                  void *arg)
 {
@@ -266,4 +275,61 @@ void os_tls_each(uintptr_t tp, void (*fn)(uintptr_t lo, uintptr_t hi, void *),
     const struct os_tls_module *m = os_tls_modules(&n);
     for (size_t i = 0; i < n; i++)
         walk_module(&w, &m[i]);
+}
+
+/* ---- Ended threads ----------------------------------------------------- */
+
+void os_descriptor(uintptr_t tp, uintptr_t *lo, uintptr_t *hi)
+{
+#if defined(__aarch64__)
+    *lo = tp - layout.descriptor;
+    *hi = tp;
+#else
+    *lo = tp;
+    *hi = tp + layout.descriptor;
+#endif
+}
+
+bool os_thread_joinable(void)
+{
+    pthread_attr_t a;
+    int state = PTHREAD_CREATE_DETACHED, saved = errno;
+    if (pthread_getattr_np(pthread_self(), &a) == 0) {
+        pthread_attr_getdetachstate(&a, &state);
+        pthread_attr_destroy(&a);
+    }
+    errno = saved;
+    return state == PTHREAD_CREATE_JOINABLE;
+}
+
+/* Where the C library keeps a thread's id in its descriptor: found by looking
+ * for our own, since the layout is its secret.  The kernel clears the field
+ * when the thread is gone, join overwrites it, and so does the next thread that
+ * gets the same stack. */
+static size_t tid_offset(void)
+{
+    static size_t found;
+    uintptr_t lo, hi;
+    size_t have = load_relaxed(&found);
+    if (have != 0)
+        return have;
+    os_descriptor(os_thread_pointer(), &lo, &hi);
+    int tid = os_tid();
+    for (size_t i = sizeof(void *); i + sizeof(int) <= hi - lo; i += 4)
+        if (*(const int *)(lo + i) == tid) {
+            store_relaxed(&found, i);
+            return i;
+        }
+    return 0;
+}
+
+bool os_thread_unjoined(uintptr_t tp, int tid)
+{
+    uintptr_t lo, hi;
+    int now;
+    size_t at = tid_offset();
+    os_descriptor(tp, &lo, &hi);
+    if (at == 0 || os_read_memory(&now, (void *)(lo + at), sizeof now) == 0)
+        return false;
+    return now == 0 || now == tid;
 }

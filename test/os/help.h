@@ -68,8 +68,17 @@ TEST_UNUSED static void library_path(const char *text, const char *flags,
     snprintf(command, sizeof command,
              "echo '%s' | %s -shared -fPIC -x c -o %s %s -", text,
              cc ? cc : LIBRARY_CC, path, flags);
-    if (system(command) != 0)
+    if (system(command) != 0) {
+        rmdir(dir);
         SKIP("no compiler for a shared library");
+    }
+}
+
+TEST_UNUSED static void library_remove(char *path)
+{
+    unlink(path);
+    *strrchr(path, '/') = 0;
+    rmdir(path);
 }
 
 /* The same, loaded; its file is gone again. */
@@ -80,9 +89,7 @@ TEST_UNUSED static void *library(const char *text, const char *flags)
     void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (lib == NULL)
         test_fail(__FILE__, __LINE__, "%s", dlerror());
-    unlink(path);
-    *strrchr(path, '/') = 0;
-    rmdir(path);
+    library_remove(path);
     return lib;
 }
 

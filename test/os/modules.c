@@ -128,6 +128,7 @@ TEST(live_while_libraries_move)
     }
     stop = true;
     pthread_join(t, NULL);
+    library_remove(path);
     CHECK_EQ(os_modules_load(), 0);
     CHECK(os_modules_current());
 }

@@ -229,6 +229,7 @@ TEST(many_libraries)
         lib_var = (volatile char *(*)(void))dlsym(lib, "var");
         var[i] = i % 3 ? lib_var() : NULL;
     }
+    library_remove(path);
     CHECK_EQ(os_modules_load(), 0);
     for (int i = 0; i < N; i++)
         if (var[i] != NULL)

@@ -5,12 +5,6 @@
  */
 #include "pages.h"
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 /* Runs fn in a child with so much address space; its exit status. */
 static int with_limit(size_t bytes, void (*fn)(void))
 {

@@ -189,9 +189,8 @@ TEST(range_runs_out)
     bool zero;
     struct page_stats s;
     struct rlimit r = {MIB(300), MIB(300)};
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    SKIP("no address-space limit with a sanitizer");
-#endif
+    if (SANITIZED)
+        SKIP("no address-space limit with a sanitizer");
     CHECK_EQ(setrlimit(RLIMIT_AS, &r), 0);
     CHECK_EQ(arena_init(), 0);
     CHECK_EQ(page_take(arenas.pages + 1, &zero), NO_PAGE);

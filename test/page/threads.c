@@ -6,11 +6,7 @@
 #include "pages.h"
 #include <pthread.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define OPS 3000
-#else
-#define OPS 10000
-#endif
+#define OPS (SANITIZED ? 3000 : 10000)
 #define THREADS 4
 
 static _Atomic int running;
@@ -140,9 +136,8 @@ TEST(scarce_memory_on_the_move_is_waited_for)
 {
     pthread_t t;
     bool zero = false;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    SKIP("no address-space limit with a sanitizer");
-#endif
+    if (SANITIZED)
+        SKIP("no address-space limit with a sanitizer");
     struct rlimit r = {MIB(300), MIB(300)};
     CHECK_EQ(setrlimit(RLIMIT_AS, &r), 0);
     CHECK_EQ(arena_init(), 0);

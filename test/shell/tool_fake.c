@@ -6,7 +6,7 @@
  *
  *   pages 0..15     16 spans of 1 page: precise "Node", 32 B, touched
  *   pages 16..31    2 spans of 8 pages: noscan 1024 B, touched
- *   pages 32..131   one large conservative object, 3 pages touched
+ *   pages 32..131   one large scanned object, 3 pages touched
  *   pages 132..511  free, 4 of them touched
  *
  * Usage: tool_fake sleep | exit N | crash | quit-from-thread
@@ -54,8 +54,9 @@ static void pages(char *heap, uint32_t *desc)
         desc[i] = 1 | SC_PAGE_IN_USE | SC_PAGE_NOSCAN
                 | (i % 8) << SC_PAGE_INDEX_SHIFT;
     for (uint32_t i = 32; i < 132; i++)
-        desc[i] = 2 | SC_PAGE_IN_USE | SC_PAGE_LARGE
-                | (i == 32 ? SC_PAGE_LARGE_FIRST : 0);
+        desc[i] = SC_PAGE_IN_USE | SC_PAGE_LARGE
+                | (i == 32 ? SC_PAGE_LARGE_FIRST : 0)
+                | (i - 32) | 5u << 21; /* the library's own bits */
     touch(heap, 0, 32);
     touch(heap, 40, 3);
     touch(heap, 300, 4);
@@ -161,7 +162,6 @@ int main(int argc, char **argv)
     pthread_t t;
     memset(meta, 1, 12288);
     class_set(&classes[1], 1024, 8, "", SC_CLASS_NOSCAN);
-    class_set(&classes[2], 0, 0, "", SC_CLASS_CONSERVATIVE);
     class_set(&classes[7], 32, 1, "Node", SC_CLASS_PRECISE);
     pages(heap, (uint32_t *)(void *)desc);
     stats_write(stats, 0);

@@ -47,7 +47,8 @@ def total(key): return sum(m[key] for m in d["mappings"] if m["summed"])
 assert d["agree"] and d["readings"] >= 1
 assert total("reserved") == d["sum"]["reserved"] == d["kernel"]["vm_size"]
 assert total("resident") == d["sum"]["resident"]
-assert d["kernel"].get("rollup_rss", d["sum"]["resident"]) == d["sum"]["resident"]
+resident = d["sum"]["resident"]
+assert d["kernel"].get("rollup_rss", resident) == resident
 at = [int(m["from"], 16) for m in d["mappings"]]
 assert at == sorted(at)
 assert {"program: text", "stack of main thread"} <= {

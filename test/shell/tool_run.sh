@@ -14,7 +14,7 @@ fail() { echo "FAILED: $*"; bad=1; }
 # The environment of the test run must not leak in.
 unset SANCAI_DEBUG SANCAI_GC SANCAI_MEMLIMIT SANCAI_MAXPROCS
 
-# ---- Exit status -------------------------------------------------------
+# ---- Exit status ----
 for code in 0 1 2 42 255; do
     "$sancai" run -- sh -c "exit $code" 2>/dev/null
     got=$?
@@ -35,12 +35,12 @@ got=$?
 [ "$("$sancai" run -- echo hello 2>/dev/null)" = hello ] || fail "stdout"
 [ "$(echo in | "$sancai" run -- cat 2>/dev/null)" = in ] || fail "stdin"
 
-# ---- A program without the library --------------------------------------
+# ---- A program without the library ----
 "$sancai" run -- true 2>err
 grep -q 'does not use the Sancai library' err || fail "true uses the library?"
 grep -q 'elapsed.*peak RSS' err || fail "no times of true"
 
-# ---- Settings ------------------------------------------------------------
+# ---- Settings ----
 said=$(SANCAI_DEBUG=verify=1 "$sancai" run --gc 50 --memlimit=64MiB \
     --procs 3 --debug seed=9 --trace -- sh -c \
     'echo $SANCAI_GC $SANCAI_MEMLIMIT $SANCAI_MAXPROCS $SANCAI_DEBUG' \
@@ -50,8 +50,9 @@ said=$("$sancai" run -- sh -c 'echo ${SANCAI_GC-unset} ${SANCAI_DEBUG-unset}' \
     2>/dev/null)
 [ "$said" = 'unset unset' ] || fail "set without being asked: $said"
 
-# ---- Signals ---------------------------------------------------------------
+# ---- Signals ----
 for name in TERM INT; do
+    rm -f out
     cat >catch.sh <<END
 trap 'echo caught; exit 7' $name
 echo ready
@@ -74,7 +75,7 @@ END
     grep -q caught out || fail "SIG$name did not reach the program"
 done
 
-# ---- The summary, from known numbers ------------------------------------------
+# ---- The summary, from known numbers ----
 if ! ${CC:-cc} -std=gnu17 -pthread -o fake "$here/tool_fake.c"; then
     echo "no compiler: the summary is not tested"
     [ $bad = 0 ] && exit 77
@@ -90,7 +91,7 @@ row() # NAME: the exact bytes in that row
 }
 [ "$(row reclaimed)" = 7000000 ] || fail "reclaimed: $(row reclaimed)"
 [ "$(row 'still held')" = 3000000 ] || fail "held: $(row 'still held')"
-[ "$(row '= allocated')" = 10000000 ] || fail "allocated: $(row '= allocated')"
+[ "$(row '= allocated')" = 10000000 ] || fail "allocated"
 [ "$(row '= mapped')" = 4200000 ] || fail "mapped: $(row '= mapped')"
 sum=$(awk '/^  memory/ { on = 1; next } /= mapped/ { on = 0 }
     on { gsub(",", ""); for (i = 1; i < NF; i++)

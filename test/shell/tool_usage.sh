@@ -15,7 +15,8 @@ expect()
     said=$("$sancai" "$@" 2>&1 </dev/null)
     got=$?
     [ $got = "$code" ] || fail "sancai $*: exit $got, not $code"
-    echo "$said" | grep -q -e "$text" || fail "sancai $*: no \"$text\" in: $said"
+    echo "$said" | grep -q -e "$text" ||
+        fail "sancai $*: no \"$text\" in: $said"
 }
 
 expect 0 'sancai run -- ' --help
