@@ -131,6 +131,9 @@ static void smaps_parse(struct process *p, char *text)
 {
     struct mapping next = {.path = ""}, *m = NULL;
     char *save = NULL;
+    for (size_t i = 0; i < p->n; i++) /* of an earlier try */
+        if (p->map[i].path[0])
+            free((char *)p->map[i].path);
     p->n = 0;
     for (char *line = strtok_r(text, "\n", &save); line;
          line = strtok_r(NULL, "\n", &save)) {

@@ -65,16 +65,16 @@ static bool process_stop(int pid)
  * EXIT_FAILURE after having complained. */
 static int vm_draw(int pid, const struct vm_options *v)
 {
-    struct process p;
-    struct heap *h = grow(NULL, sizeof *h);
+    static struct process p;
+    static struct heap h; /* large: a record per class */
     struct out o;
     bool stopped = v->stop && process_stop(pid);
     bool there = maps_read(&p, pid);
     if (there) {
-        heap_find(h, &p);
-        regions_mark(&p, h);
+        heap_find(&h, &p);
+        regions_mark(&p, &h);
         threads_mark(&p);
-        heap_count(h, &p);
+        heap_count(&h, &p);
     }
     if (stopped)
         kill(pid, SIGCONT);
@@ -82,9 +82,9 @@ static int vm_draw(int pid, const struct vm_options *v)
         return EXIT_FAILURE;
     out_init(&o, v->to);
     if (v->json)
-        vm_json(v->to, &p, h);
+        vm_json(v->to, &p, &h);
     else
-        draw_process(&o, &p, h, v->all);
+        draw_process(&o, &p, &h, v->all);
     if (fflush(v->to) == 0 && !ferror(v->to))
         return EXIT_SUCCESS;
     complain("%s can't be written", v->file ? v->file : "standard output");

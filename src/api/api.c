@@ -263,10 +263,13 @@ SC_API void sc_free(void *p)
     thread_leave(t);
 }
 
+/* Inside us, like all that takes locks which a handshake's handler takes. */
 SC_API void sc_stats(struct sc_stats *s)
 {
-    if (api_start())
-        obs_stats(s);
-    else
-        memset(s, 0, sizeof *s);
+    struct thread *t = api_enter();
+    memset(s, 0, sizeof *s);
+    if (!t)
+        return;
+    obs_stats(s);
+    thread_leave(t);
 }

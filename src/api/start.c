@@ -26,8 +26,8 @@ static void fork_prepare(void)
     if (t)
         t->busy++;
     cycle_fork_prepare(t);
-    life_lock();
     special_lock_all();
+    life_lock();
     central_lock_all();
     page_lock();
     meta_lock_all();
@@ -38,8 +38,8 @@ static void fork_parent(void)
     meta_unlock_all();
     page_unlock();
     central_unlock_all();
-    special_unlock_all();
     life_unlock();
+    special_unlock_all();
     cycle_fork_parent();
     if (thread_self)
         thread_leave(thread_self);
@@ -164,17 +164,28 @@ SC_API int sc_init(const struct sc_config *c)
     if (load_acquire(&start.up))
         return reconfigure(c);
     lock_take(&start.lock);
-    start.config = *c;
+    bool up = start.up; /* another thread may have been first */
+    if (!up)
+        start.config = *c;
     lock_drop(&start.lock);
-    return sc_thread_attach();
+    int e = sc_thread_attach();
+    return up && !e ? reconfigure(c) : e;
 }
 
 SC_API int sc_set_gc_percent(int percent)
 {
-    return api_start() ? policy_gc_percent(percent, true) : 100;
+    struct thread *t = api_enter();
+    int old = t ? policy_gc_percent(percent, true) : 100;
+    if (t)
+        thread_leave(t);
+    return old;
 }
 
 SC_API int64_t sc_set_memory_limit(int64_t bytes)
 {
-    return api_start() ? policy_memory_limit(bytes, true) : INT64_MAX;
+    struct thread *t = api_enter();
+    int64_t old = t ? policy_memory_limit(bytes, true) : INT64_MAX;
+    if (t)
+        thread_leave(t);
+    return old;
 }

@@ -40,12 +40,13 @@ _Noreturn void fatal(const char *fmt, ...) PRINTF(1, 2) COLD;
 enum lock_rank {
     RANK_CYCLE,   /* one cycle, fork or setting change at a time */
     RANK_THREADS, /* the list of threads */
-    RANK_LIFE,    /* cleanup queue */
     RANK_ROOTS,   /* registered ranges */
     RANK_SPECIAL, /* specials of spans */
+    RANK_LIFE,    /* cleanup queue */
     RANK_LAYOUT,  /* shape table */
     RANK_CENTRAL, /* span lists of one class */
     RANK_LARGE,   /* list of large spans */
+    RANK_POLICY,  /* pacer and limiter */
     RANK_PAGES,   /* page allocator */
     RANK_WORK,    /* mark work lists */
     RANK_META,    /* memory for metadata */

@@ -140,7 +140,14 @@ int handshake_init(void);
 extern struct hist hold_times, stop_times;
 /* Threads of ours are left alone. */
 void handshake_exempt(int tid);
-void handshake_fork_child(void);
+extern _Atomic uint32_t handshake_answers; /* moves with every answer */
+
+/* guest.c */
+void guest_signal(struct os_context *);   /* in the handler of such a thread */
+bool guests_ask(hand_fn, bool hold);      /* false: one can't be reached */
+void guests_release(void);
+int guests_init(void);
+void guests_fork_child(void);
 
 /* ---- mark.c: grey and black -------------------------------------------- */
 

@@ -150,7 +150,7 @@ void cycle_fork_child(void)
     col.started = false;
     store_relaxed(&col.requested, 0);
     store_relaxed(&col.served, load_relaxed(&col.tickets));
-    handshake_fork_child();
+    guests_fork_child();
     drain_fork_child();
     thread_fork_child();
 }

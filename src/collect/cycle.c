@@ -369,5 +369,6 @@ int cycle_init(void)
     thread_joined_hook = thread_joined;
     thread_leaving_hook = thread_leaving;
     thread_init();
+    root_init();
     return handshake_init();
 }

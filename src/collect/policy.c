@@ -8,7 +8,8 @@
  * where they go.  Results are published as single words, so that allocation
  * reads them without a lock.
  *
- * Lock: policy.lock (leaf).  Revisions try it and leave if somebody is at it.
+ * Lock: policy.lock; the page counts are read inside.  Revisions try it and
+ * leave if somebody is at it.
  */
 #include <errno.h>
 
@@ -28,7 +29,7 @@ static struct {
     uint64_t last_goal, revised;
     uint64_t assist_at_start;
     double share;
-} policy = {.lock = LOCK_INIT(RANK_LEAF)};
+} policy = {.lock = LOCK_INIT(RANK_POLICY)};
 
 /* ---- Settings ---------------------------------------------------------- */
 

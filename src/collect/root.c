@@ -70,9 +70,13 @@ int root_remove(uintptr_t lo)
 
 void root_reset_locks(void) { lock_reset(&ranges.lock); }
 
-/* Our own writable data holds no roots: work buffers and thread records are
- * elsewhere, and what stands here is not the program's. */
-void root_init(void) {}
+/* Our own globals are not the program's; two of them hold the address where
+ * the heap begins, which would keep the first object for ever. */
+void root_init(void)
+{
+    os_modules_skip((uintptr_t)&heap, (uintptr_t)(&heap + 1));
+    os_modules_skip((uintptr_t)&arenas, (uintptr_t)(&arenas + 1));
+}
 
 /* ---- Threads ----------------------------------------------------------- */
 

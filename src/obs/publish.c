@@ -17,8 +17,9 @@ static struct {
     struct sc_class_info *info;
     struct sc_stats_page *page;
     uint32_t shown;          /* classes described */
-    struct lock lock;        /* one writer of the page */
-} pub = {.lock = LOCK_INIT(RANK_LEAF)};
+    struct lock lock;        /* one writer of the page; all of the
+                                statistics are read under it */
+} pub = {.lock = LOCK_INIT(RANK_CYCLE)};
 
 /* ---- The statistics page ----------------------------------------------- */
 
@@ -122,7 +123,16 @@ static void fill(struct sc_directory *d)
     memcpy(d->magic, SC_DIRECTORY_MAGIC, SC_MAGIC_BYTES);
 }
 
-static void at_exit(void) { publish_update(true); }
+/* Inside us: a handshake's handler takes the locks that the numbers need. */
+static void at_exit(void)
+{
+    struct thread *t = thread_self;
+    if (t)
+        thread_enter();
+    publish_update(true);
+    if (t)
+        thread_leave(t);
+}
 
 int publish_init(void)
 {

@@ -246,7 +246,8 @@ RACY static size_t read_by_pages(char *to, uintptr_t from, size_t n)
     return done;
 }
 
-/* The call is meant for debuggers; some sandboxes refuse it, even on oneself. */
+/* The call is meant for debuggers; some sandboxes refuse it, even on
+ * oneself. */
 size_t os_read_memory(void *to, const void *from, size_t n)
 {
     struct iovec dst = {to, n}, src = {(void *)(uintptr_t)from, n};

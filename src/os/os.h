@@ -109,6 +109,14 @@ int os_signal_number(void);
  * signal through. */
 void os_signal_unblock(void);
 
+/* Holds a thread that blocks our signal, by the tracing interface: its context
+ * and thread pointer, or NULL where that is not allowed.  About 100 us.  One
+ * thread of ours at a time may do this. */
+struct os_held;
+struct os_held *os_trace_hold(int tid, struct os_context **, uintptr_t *tp);
+void os_trace_set_pc(struct os_held *, uintptr_t pc);
+void os_trace_release(struct os_held *);
+
 /* A thread's memory: its stack and its thread-local blocks. */
 struct os_stack {
     uintptr_t lo, hi; /* stack grows down from hi */

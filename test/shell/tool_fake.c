@@ -157,10 +157,13 @@ int main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "sleep";
     char *heap = commit(reserve(RESERVED), TOP * PAGE);
     char *desc = commit(reserve(1 << 20), 65536);
-    char *meta = commit(reserve(65536), 65536);
+    /* Joined by the kernel with what lies on both sides: to be divided. */
+    char *meta = commit(reserve(3 * 65536), 3 * 65536) + 65536;
     struct sc_stats_page *stats = stats_open();
     pthread_t t;
     memset(meta, 1, 12288);
+    memset(meta - 8192, 1, 8192);
+    memset(meta + 65536, 1, 4096);
     class_set(&classes[1], 1024, 8, "", SC_CLASS_NOSCAN);
     class_set(&classes[7], 32, 1, "Node", SC_CLASS_PRECISE);
     pages(heap, (uint32_t *)(void *)desc);
