@@ -1,8 +1,8 @@
 /* tool.h: the corridor between the rooms of the command `sancai`.
  *
  *   main -- help, args           words on the command line
- *    |- run ── child, report     a program under our eyes, and its summary
- *    |- vm ─── maps, remote,     what the kernel says of a process,
+ *    |- run -- child, report     a program under our eyes, and its summary
+ *    |- vm --- maps, remote,     what the kernel says of a process,
  *    |         regions, threads, whose each mapping is,
  *    |         spans, draw,      what lies in our heap, drawn
  *    |         picture, vmjson   or told

@@ -91,6 +91,8 @@ static COLD void shade_unattached(uintptr_t a, uintptr_t b)
 {
     static struct lock lock = LOCK_INIT(RANK_ROOTS);
     static struct work work;
+    if (!is_marking())
+        return;
     lock_take(&lock);
     mark_word(&work, a);
     mark_word(&work, b);
@@ -122,6 +124,8 @@ SC_API int sc_cas_(void *slot, void *expected, void *desired)
         barrier_shade(t, (uintptr_t)expected);
         barrier_shade(t, (uintptr_t)desired);
     }
+    else if (!t)
+        shade_unattached((uintptr_t)expected, (uintptr_t)desired);
     int ok = cas_seq((void **)slot, &expected, desired);
     if (t)
         thread_leave(t);
@@ -134,6 +138,9 @@ SC_API void *sc_exchange_(void *slot, void *value)
     bool shade = t && is_marking();
     if (shade)
         barrier_shade(t, (uintptr_t)value);
+    else if (!t)
+        shade_unattached((uintptr_t)load_relaxed((void **)slot),
+                         (uintptr_t)value);
     void *old = __atomic_exchange_n((void **)slot, value, __ATOMIC_SEQ_CST);
     if (shade)
         barrier_shade(t, (uintptr_t)old);

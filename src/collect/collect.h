@@ -38,7 +38,6 @@ void work_discard(struct work *);  /* and the pool: a cycle is given up */
 void work_balance(struct work *);  /* half to the pool if that is empty */
 bool work_pool_empty(void);
 uint64_t work_puts(void);          /* buffers ever put into the pool */
-void work_release_memory(void);    /* empty buffers back, when idle */
 void work_reset_locks(void);
 
 /* ---- thread.c: the threads that have called us ------------------------- */

@@ -28,6 +28,7 @@ static struct {
     uint64_t live_base; /* live bytes then */
     uint64_t last_goal, revised;
     uint64_t assist_at_start;
+    uint64_t idle_clock, idle_cpu; /* when idle time was last told */
     double share;
 } policy = {.lock = LOCK_INIT(RANK_POLICY)};
 
@@ -153,9 +154,23 @@ void policy_goals(void)
     lock_drop(&policy.lock);
 }
 
+/* Processor time that nobody of us used is the program's to have: the limiter
+ * would otherwise see one busy thread on many processors as all GC. */
+static void tell_idle(uint64_t now)
+{
+    uint64_t cpu = os_process_cpu();
+    uint64_t had = (now - policy.idle_clock) * (uint64_t)policy.procs;
+    uint64_t used = cpu - policy.idle_cpu;
+    if (policy.idle_clock && had > used)
+        limiter_add_idle(&policy.limiter, had - used);
+    policy.idle_clock = now;
+    policy.idle_cpu = cpu;
+}
+
 void policy_cycle_start(uint64_t now, bool periodic)
 {
     lock_take(&policy.lock);
+    tell_idle(now);
     struct pacer_memory m = count();
     pacer_start(&policy.pacer, &m, now,
                 !gc.explicit_barriers ? PACER_HELD
@@ -181,8 +196,10 @@ void policy_revise(void)
     pacer_revise(&policy.pacer, &m, load_relaxed(&gc.scan_work));
     assist_set_ratio(pacer_work_per_byte(&policy.pacer));
     store_relaxed(&gc.goal, pacer_goal(&policy.pacer, &m));
-    if (limiter_due(&policy.limiter, now))
+    if (limiter_due(&policy.limiter, now)) {
+        tell_idle(now);
         limiter_update(&policy.limiter, now);
+    }
     lock_drop(&policy.lock);
 }
 
@@ -207,6 +224,7 @@ void policy_cycle_end(uint64_t now, bool forced)
     if (policy_report_hook)
         policy_report_hook(&policy.pacer, 1);
     limiter_add_idle(&policy.limiter, d.idle);
+    tell_idle(now);
     limiter_phase(&policy.limiter, now, LIMITER_RUN);
     policy.scan_base = e.heap_scan_work;
     policy.live_base = load_relaxed(&gc.heap_marked);
