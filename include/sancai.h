@@ -263,6 +263,7 @@ struct sc_stats {
     uint64_t cleanups_queued, cleanups_run;
     uint64_t finalizers_queued, finalizers_run;
     uint64_t total_alloc_objects, total_free_objects;
+    struct sc_histogram hold_cpu; /* of hold: CPU time, without preemption */
 };
 SC_API void sc_stats(struct sc_stats *);
 

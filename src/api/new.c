@@ -292,12 +292,26 @@ SC_API SC_FAST void *sc_new_one(struct sc_layout *l, size_t n, int noscan)
     return likely(p) ? p : new_typed_slow(l, n, true);
 }
 
-SC_API void *sc_new_many(struct sc_layout *l, size_t n, size_t size,
+/* An array of a layout whose class is known; NULL: take the long way. */
+INLINE void *many_fast(const struct sc_shape *s, size_t bytes)
+{
+    if (!s || bytes > SMALL_MAX)
+        return 0;
+    unsigned c = load_acquire(&s->class_of[size_class(bytes)]);
+    if (!c || c >= CLASSES || classes[c].kind == KIND_NOSCAN)
+        return 0;
+    return fast_take(cache_self, fast_of(c));
+}
+
+SC_API SC_FAST void *sc_new_many(struct sc_layout *l, size_t n, size_t size,
                          int noscan)
 {
     size_t bytes;
     if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX)
         return out_of_memory();
     bytes = padded(bytes);
+    void *p = l ? many_fast(load_acquire(&l->shape), bytes) : 0;
+    if (likely(p))
+        return p;
     return l ? new_typed_slow(l, bytes, false) : new_untyped(bytes, noscan);
 }

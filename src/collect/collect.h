@@ -136,7 +136,7 @@ void handshake_release(void);
 /* The thread answers what it was asked while it could not. */
 void handshake_answer(struct thread *);
 int handshake_init(void);
-extern struct hist hold_times, stop_times;
+extern struct hist hold_times, hold_cpu_times, stop_times;
 /* Threads of ours are left alone. */
 void handshake_exempt(int tid);
 extern _Atomic uint32_t handshake_answers; /* moves with every answer */

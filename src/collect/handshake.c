@@ -26,7 +26,7 @@
 #define RESIGNAL_NS 5000000ull /* then look why it does not answer */
 #define COMPLAIN_NS 10000000000ull
 
-struct hist hold_times, stop_times;
+struct hist hold_times, hold_cpu_times, stop_times;
 _Atomic uint32_t handshake_answers; /* futex of the collector */
 
 static struct {
@@ -52,7 +52,7 @@ static void answer(struct thread *t, struct hand *h)
     uint32_t n = load_seq(&t->want);
     if (n == load_relaxed(&t->done) || t->answering)
         return;
-    uint64_t begin = os_now();
+    uint64_t begin = os_now(), cpu = os_thread_cpu();
     t->answering = true;
     fence_signal();
     bool hold = hs.hold;
@@ -68,6 +68,7 @@ static void answer(struct thread *t, struct hand *h)
     fence_signal();
     t->answering = false;
     hist_add(&hold_times, os_now() - begin);
+    hist_add(&hold_cpu_times, os_thread_cpu() - cpu);
 }
 
 /* The fast allocation path lies in a section of its own (api/new.c). */

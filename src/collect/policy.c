@@ -119,7 +119,8 @@ static struct pacer_memory count(void)
     m.scan = scannable(m.live);
     m.mapped_ready = page_mapped_ready();
     m.heap_free = p.free;
-    m.heap_alloc = m.live;
+    m.heap_alloc = load_relaxed(&heap.live_bytes) -
+                   load_relaxed(&heap.swept_free_bytes);
     return m;
 }
 

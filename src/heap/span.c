@@ -89,8 +89,10 @@ static void clear_bits(struct bits *b)
 static struct span *start_span(uint32_t page, uint32_t n, unsigned class)
 {
     struct span *s = span_at(page);
+    _Atomic uint64_t *freed = s->freed;
     clear_bits(span_bits(s));
     memset(s, 0, sizeof *s);
+    s->freed = freed; /* of an earlier span here: all zero, used again */
     s->next = NO_PAGE;
     s->npages = n;
     s->class = (uint16_t)class;
@@ -290,6 +292,12 @@ static void clobber_dead(struct span *s, unsigned word, uint64_t dead)
     }
 }
 
+/* What a slot was counted as when it was allocated: pages, of a large one. */
+static uint64_t slot_bytes(const struct span *s)
+{
+    return s->state == SPAN_LARGE ? s->npages * PAGE_SIZE : s->size;
+}
+
 bool span_sweep(struct span *s)
 {
     struct bits *b = span_bits(s);
@@ -313,7 +321,7 @@ bool span_sweep(struct span *s)
     s->search = 0;
     s->needzero = 1;
     add_relaxed(&heap.swept_free_objects, gone);
-    add_relaxed(&heap.swept_free_bytes, gone * s->size);
+    add_relaxed(&heap.swept_free_bytes, gone * slot_bytes(s));
     return live == 0;
 }
 

@@ -147,7 +147,8 @@ struct sc_class_info {
     H(stop)                                                            \
     N(cleanups_queued) N(cleanups_run)                                 \
     N(finalizers_queued) N(finalizers_run)                             \
-    N(total_alloc_objects) N(total_free_objects)
+    N(total_alloc_objects) N(total_free_objects)                       \
+    H(hold_cpu)
 
 struct sc_times {          /* struct sc_histogram, nanoseconds */
     uint64_t count, sum, p50, p99, p999, max;

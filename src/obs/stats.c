@@ -89,6 +89,7 @@ static void fill_times(struct sc_stats *s)
     uint64_t had = (os_now() - os_start_time()) * (uint64_t)policy_procs();
     s->gc_cpu_permille = had ? t.gc_cpu_ns * 1000 / had : 0;
     fill_hist(&s->hold, &hold_times);
+    fill_hist(&s->hold_cpu, &hold_cpu_times);
     fill_hist(&s->stop, &stop_times);
 }
 
