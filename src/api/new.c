@@ -68,7 +68,7 @@ static bool emergency(struct thread *t, int tries, size_t bytes)
         return false;
     cache_flush_counts(&t->cache);
     cycle_collect(t);
-    policy_fit_limit(bytes);
+    policy_fit_limit(t, bytes);
     return true;
 }
 
@@ -80,7 +80,7 @@ static bool refill(struct thread *t, unsigned c)
         assist_before(t, bytes);
         if (cache_next_run(&t->cache, c))
             return true;
-        policy_fit_limit(bytes);
+        policy_fit_limit(t, bytes);
         struct span *s = central_take(c, t->cache.gen, &t->cache.pages);
         if (s) {
             cache_set_span(&t->cache, c, s);
@@ -123,7 +123,7 @@ static struct span *take_large(struct thread *t, size_t n, enum kind kind,
     size_t bytes = align_up(n, PAGE_SIZE);
     for (int tries = 0;; tries++) {
         assist_before(t, bytes);
-        policy_fit_limit(bytes);
+        policy_fit_limit(t, bytes);
         struct span *s = span_new_large(n, kind, shape, t->cache.gen, zero);
         if (s || !emergency(t, tries, bytes))
             return s;
@@ -172,6 +172,12 @@ static unsigned class_for(size_t n, enum kind kind,
     return class_of_shape(shape, n);
 }
 
+/* For what learns its class late: the taking itself lies in the section. */
+static SC_FAST NOINLINE void *take_late(unsigned c)
+{
+    return fast_take(cache_self, fast_of(c));
+}
+
 void *new_object(size_t n, enum kind kind, const struct sc_shape *shape)
 {
     if (!api_start())
@@ -181,7 +187,7 @@ void *new_object(size_t n, enum kind kind, const struct sc_shape *shape)
     unsigned c = class_for(n, kind, shape);
     if (unlikely(c == CLASSES)) /* class numbers are used up */
         return new_large(n, kind, shape, false);
-    void *p = fast_take(cache_self, fast_of(c));
+    void *p = take_late(c);
     return likely(p) ? p : new_small(c);
 }
 

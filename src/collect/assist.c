@@ -136,7 +136,7 @@ void assist_before(struct thread *t, size_t bytes)
             pay(t);
     }
     if (!load_relaxed(&gc.marking) &&
-        gc_heap_live() >= load_relaxed(&gc.trigger))
+        gc_heap_live() >= load_relaxed(&gc.trigger) && !policy_rests())
         cycle_request();
     if (unlikely(knobs.gcstress))
         stress(t);

@@ -333,8 +333,10 @@ int policy_gc_percent(int set, bool change);
 int64_t policy_memory_limit(int64_t set, bool change);
 int policy_procs(void);
 double policy_background_share(void); /* CPUs that background marking gets */
-/* Gives memory back so that n more bytes fit the limit. */
-void policy_fit_limit(size_t n);
+bool policy_rests(void);            /* no cycle by itself for now */
+/* Gives memory back, or waits for a cycle, so that n more bytes fit the
+ * limit. */
+void policy_fit_limit(struct thread *, size_t n);
 void policy_reset_locks(void);
 
 int cycle_init(void);
@@ -346,6 +348,9 @@ void cycle_collect(struct thread *);
 void cycle_request(void);           /* asks for one; does not wait */
 void cycle_start_thread(void);
 bool cycle_running(void);
+/* Waits, at most ns, for the end of the cycle that runs or was asked for;
+ * false at once if there is none. */
+bool cycle_wait(struct thread *, uint64_t ns);
 void cycle_set_explicit(struct thread *);
 struct cycle_report {               /* one cycle, for gctrace and the totals */
     uint32_t number;

@@ -20,6 +20,7 @@ static struct {
     _Atomic uint32_t tickets;  /* cycles that somebody waits for */
     _Atomic uint32_t served;   /* futex of those who wait */
     _Atomic uint32_t running;
+    _Atomic uint32_t ended;    /* cycles; futex of those who wait for any */
     uint64_t last_end;
 } col = {.lock = LOCK_INIT(RANK_CYCLE), .start_lock = LOCK_INIT(RANK_CYCLE)};
 
@@ -40,6 +41,8 @@ static void serve(uint32_t tickets, bool periodic)
     store_seq(&col.requested, 0);
     cycle_run(forced, periodic);
     store_seq(&col.running, 0);
+    __atomic_fetch_add(&col.ended, 1, __ATOMIC_SEQ_CST);
+    os_wake(&col.ended, INT32_MAX);
     col.last_end = os_now();
     lock_drop(&col.lock);
     store_seq(&col.served, tickets);
@@ -113,6 +116,15 @@ void cycle_collect(struct thread *t)
 }
 
 bool cycle_running(void) { return load_seq(&col.running); }
+
+bool cycle_wait(struct thread *t, uint64_t ns)
+{
+    uint32_t seen = load_seq(&col.ended);
+    if (!load_seq(&col.requested) && !load_seq(&col.running))
+        return false;
+    thread_wait(t, &col.ended, seen, ns);
+    return true;
+}
 
 /* The promise comes between two cycles. */
 void cycle_set_explicit(struct thread *t)

@@ -15,6 +15,9 @@
 
 #include "collect.h"
 
+/* Waits for a cycle are cut in such pieces: the limiter is updated between. */
+#define LIMIT_WAIT LIMITER_PERIOD
+
 void (*policy_report_hook)(const struct pacer *, int when);
 
 static struct {
@@ -26,9 +29,11 @@ static struct {
     int procs;
     uint64_t scan_base; /* scannable bytes found by the last cycle */
     uint64_t live_base; /* live bytes then */
-    uint64_t last_goal, revised;
+    uint64_t in_use;    /* bytes of spans when it ended, before sweeping */
+    uint64_t revised;
     uint64_t assist_at_start;
     uint64_t idle_clock, idle_cpu; /* when idle time was last told */
+    uint64_t rest_until; /* no cycle before, unless one is demanded */
     double share;
 } policy = {.lock = LOCK_INIT(RANK_POLICY)};
 
@@ -119,8 +124,10 @@ static struct pacer_memory count(void)
     m.scan = scannable(m.live);
     m.mapped_ready = page_mapped_ready();
     m.heap_free = p.free;
-    m.heap_alloc = load_relaxed(&heap.live_bytes) -
-                   load_relaxed(&heap.swept_free_bytes);
+    /* What is dead and not swept yet is still memory in objects. */
+    uint64_t free = load_relaxed(&heap.swept_free_bytes);
+    uint64_t all = load_relaxed(&heap.live_bytes);
+    m.heap_alloc = all > free ? all - free : 0;
     return m;
 }
 
@@ -132,17 +139,16 @@ static void publish(const struct pacer_memory *m)
     assist_set_ratio(pacer_work_per_byte(&policy.pacer));
 }
 
+/* Both "last" numbers are of the end of the last cycle, so that this may be
+ * computed as often as a setting changes. */
 static void set_scavenger(uint64_t goal)
 {
-    struct page_stats p;
-    page_stats(&p);
-    uint64_t used = load_relaxed(&heap.pages_in_use) * PAGE_SIZE;
     scavenge_set_goals(
-        scavenge_goal_percent(goal, policy.last_goal, used),
+        scavenge_goal_percent(goal, policy.pacer.last_heap_goal,
+                              policy.in_use),
         policy.limit == INT64_MAX
             ? UINT64_MAX
             : scavenge_goal_limit((uint64_t)policy.limit));
-    policy.last_goal = goal;
 }
 
 void policy_goals(void)
@@ -162,7 +168,9 @@ static void tell_idle(uint64_t now)
     uint64_t cpu = os_process_cpu();
     uint64_t had = (now - policy.idle_clock) * (uint64_t)policy.procs;
     uint64_t used = cpu - policy.idle_cpu;
-    if (policy.idle_clock && had > used)
+    /* While threads are held, no time is the program's. */
+    if (policy.idle_clock && had > used &&
+        policy.limiter.phase != LIMITER_HELD)
         limiter_add_idle(&policy.limiter, had - used);
     policy.idle_clock = now;
     policy.idle_cpu = cpu;
@@ -204,6 +212,15 @@ void policy_revise(void)
     lock_drop(&policy.lock);
 }
 
+/* Threads that are held can't be spared a part of the work: all that can be
+ * done is to let as much time pass before the next cycle as this one took. */
+static void rest_after(uint64_t now, uint64_t start)
+{
+    bool full = policy.limiter.phase == LIMITER_HELD &&
+                limiter_update(&policy.limiter, now);
+    store_relaxed(&policy.rest_until, full ? now + (now - start) : 0);
+}
+
 void policy_cycle_end(uint64_t now, bool forced)
 {
     struct drain_times d;
@@ -226,9 +243,11 @@ void policy_cycle_end(uint64_t now, bool forced)
         policy_report_hook(&policy.pacer, 1);
     limiter_add_idle(&policy.limiter, d.idle);
     tell_idle(now);
+    rest_after(now, policy.pacer.start_time);
     limiter_phase(&policy.limiter, now, LIMITER_RUN);
     policy.scan_base = e.heap_scan_work;
     policy.live_base = load_relaxed(&gc.heap_marked);
+    policy.in_use = load_relaxed(&heap.pages_in_use) * PAGE_SIZE;
     pacer_reset_live(&policy.pacer, policy.live_base);
     lock_drop(&policy.lock);
     policy_goals();
@@ -236,20 +255,48 @@ void policy_cycle_end(uint64_t now, bool forced)
 
 /* ---- Limits ------------------------------------------------------------ */
 
-bool policy_limited(void) { return limiter_limiting(&policy.limiter); }
+/* Between cycles nobody else updates: who would be held back looks again. */
+bool policy_limited(void)
+{
+    if (likely(!limiter_limiting(&policy.limiter)))
+        return false;
+    uint64_t now = os_now();
+    if (limiter_due(&policy.limiter, now) && lock_try(&policy.lock)) {
+        tell_idle(now);
+        limiter_update(&policy.limiter, now);
+        lock_drop(&policy.lock);
+    }
+    return limiter_limiting(&policy.limiter);
+}
+
+bool policy_rests(void)
+{
+    uint64_t until = load_relaxed(&policy.rest_until);
+    return unlikely(until) && os_now() < until;
+}
 
 void policy_add_assist(uint64_t ns)
 {
     limiter_add_assist(&policy.limiter, ns);
 }
 
-void policy_fit_limit(size_t n)
+/* What can't be given back now may be once the cycle that is under way, or
+ * was asked for and waits for a CPU, has ended.  Waiting for it counts as
+ * assisting, so the limiter bounds it; while threads are held all time counts
+ * anyway. */
+void policy_fit_limit(struct thread *t, size_t n)
 {
-    if (policy.limit == INT64_MAX || policy_limited())
+    uint64_t over;
+    if (likely(policy.limit == INT64_MAX))
         return;
-    uint64_t over = scavenge_for_limit(n);
-    if (over)
-        scavenge_now(over, true);
+    while (!policy_limited() && (over = scavenge_for_limit(n)) &&
+           scavenge_now(over, true) < over) {
+        uint64_t begin = os_now();
+        if (!cycle_wait(t, LIMIT_WAIT))
+            return;
+        if (gc.explicit_barriers)
+            policy_add_assist(os_now() - begin);
+    }
 }
 
 void policy_reset_locks(void) { lock_reset(&policy.lock); }

@@ -80,12 +80,27 @@ static struct work_buffer *get_full(void)
     return b;
 }
 
-static bool start(struct work *w)
+/* All buffers there are may be full: whoever only takes is served by them. */
+static struct work_buffer *get_any(void)
 {
-    w->in = get_empty();
-    w->spare = w->in ? get_empty() : 0;
+    struct work_buffer *b = get_empty();
+    return b ? b : get_full();
+}
+
+static void put_back(struct work_buffer *b)
+{
+    if (b->n)
+        put_full(b);
+    else
+        put_empty(b);
+}
+
+static bool start(struct work *w, struct work_buffer *(*get)(void))
+{
+    w->in = get();
+    w->spare = w->in ? get() : 0;
     if (w->in && !w->spare) {
-        put_empty(w->in);
+        put_back(w->in);
         w->in = 0;
     }
     return w->in;
@@ -102,7 +117,7 @@ static void swap(struct work *w)
 static COLD bool make_room(struct work *w)
 {
     if (!w->in)
-        return start(w);
+        return start(w, get_empty);
     swap(w);
     if (w->in->n < WORK_ENTRIES)
         return true;
@@ -129,7 +144,7 @@ void work_put(struct work *w, uintptr_t entry)
 
 uintptr_t work_get(struct work *w)
 {
-    if (unlikely(!w->in) && !start(w))
+    if (unlikely(!w->in) && !start(w, get_any))
         return 0;
     if (unlikely(w->in->n == 0)) {
         swap(w);
@@ -151,12 +166,8 @@ bool work_is_empty(const struct work *w)
 
 static void flush_one(struct work *w, struct work_buffer *b)
 {
-    if (b->n) {
-        put_full(b);
-        w->flushed = true;
-    } else {
-        put_empty(b);
-    }
+    w->flushed |= b->n != 0;
+    put_back(b);
 }
 
 void work_flush(struct work *w)
