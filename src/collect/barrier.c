@@ -71,14 +71,16 @@ void barrier_flush(struct thread *t)
     t->nbarrier = 0;
 }
 
-void barrier_shade(struct thread *t, uintptr_t word)
+INLINE void shade(struct thread *t, uintptr_t word)
 {
     if (word - heap.base >= load_relaxed(&heap.limit))
         return;
-    if (t->nbarrier == BARRIER_ENTRIES)
+    if (unlikely(t->nbarrier == BARRIER_ENTRIES))
         barrier_flush(t);
     t->barrier[t->nbarrier++] = word;
 }
+
+void barrier_shade(struct thread *t, uintptr_t word) { shade(t, word); }
 
 static bool is_marking(void)
 {
@@ -110,8 +112,8 @@ void barrier_store_slow(void **slot, void *value)
         return;
     }
     if (is_marking()) {
-        barrier_shade(t, (uintptr_t)load_relaxed(slot));
-        barrier_shade(t, (uintptr_t)value);
+        shade(t, (uintptr_t)load_relaxed(slot));
+        shade(t, (uintptr_t)value);
     }
     store_release(slot, value);
     thread_leave(t);

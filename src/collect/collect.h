@@ -80,8 +80,27 @@ struct threads {
 extern struct threads threads;
 
 /* Start and end of every slow call.  enter attaches; NULL: no memory. */
-struct thread *thread_enter(void);
-void thread_leave(struct thread *);
+struct thread *thread_enter_unattached(void);
+void handshake_answer(struct thread *);
+INLINE struct thread *thread_enter(void)
+{
+    struct thread *t = thread_self;
+    if (unlikely(!t))
+        return thread_enter_unattached();
+    store_relaxed(&t->busy, load_relaxed(&t->busy) + 1);
+    fence_signal();
+    return t;
+}
+INLINE void thread_leave(struct thread *t)
+{
+    fence_signal();
+    uint32_t busy = load_relaxed(&t->busy) - 1;
+    store_relaxed(&t->busy, busy);
+    fence_signal();
+    if (unlikely(load_relaxed(&t->pending)) && !busy)
+        handshake_answer(t);
+}
+/* handshake_answer (handshake.c): what it was asked while it could not. */
 int thread_attach(void);
 void thread_detach(struct thread *, bool by_call);
 /* The caller's frame is published; it stays off the heap until end. */
@@ -113,6 +132,19 @@ INLINE void save_registers(uintptr_t *r)
 #endif
 }
 
+/* Lies below all that the caller's prologue pushed, unlike its frame address:
+ * what it pushed are registers of its own caller. */
+INLINE uintptr_t stack_pointer(void)
+{
+    uintptr_t sp;
+#if defined(__x86_64__)
+    __asm__ volatile("movq %%rsp, %0" : "=r"(sp) : : "memory");
+#elif defined(__aarch64__)
+    __asm__ volatile("mov %0, sp" : "=r"(sp) : : "memory");
+#endif
+    return sp;
+}
+
 /* ---- handshake.c ------------------------------------------------------- */
 
 /* What a handshake function learns of its thread. */
@@ -133,8 +165,6 @@ typedef void (*hand_fn)(struct hand *);
  * False: a thread could not be reached; what was done stands. */
 bool handshake_run(hand_fn fn, bool hold, bool strangers);
 void handshake_release(void);
-/* The thread answers what it was asked while it could not. */
-void handshake_answer(struct thread *);
 int handshake_init(void);
 extern struct hist hold_times, hold_cpu_times, stop_times;
 /* Threads of ours are left alone. */

@@ -87,7 +87,7 @@ static void thread_joined(struct thread *t)
     uintptr_t regs[SAVED_REGS] = {0};
     save_registers(regs);
     struct hand h = {.thread = t,
-                     .sp = (uintptr_t)__builtin_frame_address(0),
+                     .sp = stack_pointer(),
                      .hi = t->stack.hi,
                      .tp = t->stack.tp,
                      .regs = regs,

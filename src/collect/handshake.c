@@ -110,7 +110,7 @@ NOINLINE void handshake_answer(struct thread *t)
 {
     uintptr_t regs[SAVED_REGS] = {0};
     save_registers(regs);
-    struct hand h = {.sp = (uintptr_t)__builtin_frame_address(0),
+    struct hand h = {.sp = stack_pointer(),
                      .regs = regs,
                      .nregs = SAVED_REGS};
     do {

@@ -140,6 +140,17 @@ static void queue_oblets(struct work *w, uintptr_t base, uintptr_t end)
         work_put(w, a);
 }
 
+static size_t scan_oblet(struct work *w, const struct span *s, uintptr_t e)
+{
+    uintptr_t base = span_start(s), end = base + align_down(s->size, 8);
+    uintptr_t to = min_size(e + OBLET, end);
+    if (s->kind == KIND_CONSERVATIVE)
+        mark_range(w, e, to);
+    else
+        scan_periods(w, base, e, to, s->shape);
+    return to - e;
+}
+
 static NOINLINE size_t scan_large(struct work *w, uintptr_t e, uint32_t page,
                                   uint32_t d)
 {
@@ -147,24 +158,19 @@ static NOINLINE size_t scan_large(struct work *w, uintptr_t e, uint32_t page,
     if (first == NO_PAGE)
         return 0;
     struct span *s = span_at(first);
-    uintptr_t base = span_start(s), end = base + align_down(s->size, 8);
+    uintptr_t base = span_start(s);
     w->parent = base;
-    if (s->kind == KIND_TRACED) {
-        scan_traced(w, base, s->size, s->shape->trace);
-        return s->size;
-    }
     if (e == base && (d & DESC_KEYS))
         special_key_marked(w, base);
     if (s->kind == KIND_NOSCAN)
         return 0;
+    if (s->kind == KIND_TRACED) {
+        scan_traced(w, base, s->size, s->shape->trace);
+        return s->size;
+    }
     if (e == base)
-        queue_oblets(w, base, end);
-    uintptr_t to = min_size(e + OBLET, end);
-    if (s->kind == KIND_CONSERVATIVE)
-        mark_range(w, e, to);
-    else
-        scan_periods(w, base, e, to, s->shape);
-    return to - e;
+        queue_oblets(w, base, base + align_down(s->size, 8));
+    return scan_oblet(w, s, e);
 }
 
 /* What only few objects need: keys of ephemerons, trace functions. */
@@ -215,12 +221,27 @@ static void scan_marked(struct work *w, const struct span *s, unsigned word)
     }
 }
 
+/* Oblets in place: queueing them is what there was no memory for. */
+static void scan_all_oblets(struct work *w, const struct span *s)
+{
+    uintptr_t base = span_start(s);
+    if (load_relaxed(&span_bits(s)->mark[0]))
+        for (uintptr_t e = base; e < base + s->size; e += OBLET)
+            scan_oblet(w, s, e);
+}
+
 void mark_page_again(struct work *w, uint32_t page)
 {
     uint32_t d = load_acquire(&heap.desc[page]);
     if (!desc_begins(d) || (d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
         return;
     const struct span *s = span_at(page);
+    if (d & DESC_LARGE && s->kind != KIND_NOSCAN && s->kind != KIND_TRACED) {
+        if (d & DESC_KEYS)
+            special_key_marked(w, span_start(s));
+        scan_all_oblets(w, s);
+        return;
+    }
     for (unsigned i = 0; i < (s->nslots + 63u) / 64; i++)
         scan_marked(w, s, i);
 }

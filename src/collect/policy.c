@@ -17,6 +17,8 @@
 
 /* Waits for a cycle are cut in such pieces: the limiter is updated between. */
 #define LIMIT_WAIT LIMITER_PERIOD
+/* A shorter time between cycles tells little of what the program uses. */
+#define LEAST_WINDOW 1000000
 
 void (*policy_report_hook)(const struct pacer *, int when);
 
@@ -32,7 +34,9 @@ static struct {
     uint64_t in_use;    /* bytes of spans when it ended, before sweeping */
     uint64_t revised;
     uint64_t assist_at_start;
-    uint64_t idle_clock, idle_cpu; /* when idle time was last told */
+    uint64_t told, told_cpu; /* when the limiter was last told */
+    double busy;        /* processors that the program used by itself */
+    bool held;          /* a cycle that holds all threads */
     uint64_t rest_until; /* no cycle before, unless one is demanded */
     double share;
 } policy = {.lock = LOCK_INIT(RANK_POLICY)};
@@ -161,32 +165,38 @@ void policy_goals(void)
     lock_drop(&policy.lock);
 }
 
-/* Processor time that nobody of us used is the program's to have: the limiter
- * would otherwise see one busy thread on many processors as all GC. */
-static void tell_idle(uint64_t now)
+/* The limiter's idle time: of the processors, what nobody of us used; it would
+ * otherwise see one busy thread on many processors as all GC.  While threads
+ * are held what counts is what they would have used: else a program with one
+ * thread would seem to lose all processors each time. */
+static void tell_limiter(uint64_t now)
 {
-    uint64_t cpu = os_process_cpu();
-    uint64_t had = (now - policy.idle_clock) * (uint64_t)policy.procs;
-    uint64_t used = cpu - policy.idle_cpu;
-    /* While threads are held, no time is the program's. */
-    if (policy.idle_clock && had > used &&
-        policy.limiter.phase != LIMITER_HELD)
+    uint64_t cpu = os_process_cpu(), used = cpu - policy.told_cpu;
+    uint64_t wall = now - policy.told, had = wall * (uint64_t)policy.procs;
+    if (policy.held) {
+        used = (uint64_t)(policy.busy * (double)wall);
+        limiter_add_assist(&policy.limiter, used);
+    } else if (wall > LEAST_WINDOW && !load_relaxed(&gc.marking)) {
+        policy.busy = (double)(used < had ? used : had) / (double)wall;
+    }
+    if (policy.told && had > used)
         limiter_add_idle(&policy.limiter, had - used);
-    policy.idle_clock = now;
-    policy.idle_cpu = cpu;
+    policy.told = now;
+    policy.told_cpu = cpu;
 }
 
 void policy_cycle_start(uint64_t now, bool periodic)
 {
     lock_take(&policy.lock);
-    tell_idle(now);
+    tell_limiter(now);
+    policy.held = !gc.explicit_barriers || knobs.gcstoptheworld;
     struct pacer_memory m = count();
     pacer_start(&policy.pacer, &m, now,
-                !gc.explicit_barriers ? PACER_HELD
-                : periodic            ? PACER_PERIODIC
-                                      : PACER_NORMAL);
+                policy.held ? PACER_HELD
+                : periodic  ? PACER_PERIODIC
+                            : PACER_NORMAL);
     limiter_phase(&policy.limiter, now,
-                  gc.explicit_barriers ? LIMITER_MARK : LIMITER_HELD);
+                  policy.held ? LIMITER_RUN : LIMITER_MARK);
     policy.assist_at_start = load_relaxed(&assist_ns);
     policy.revised = now;
     publish(&m);
@@ -206,7 +216,7 @@ void policy_revise(void)
     assist_set_ratio(pacer_work_per_byte(&policy.pacer));
     store_relaxed(&gc.goal, pacer_goal(&policy.pacer, &m));
     if (limiter_due(&policy.limiter, now)) {
-        tell_idle(now);
+        tell_limiter(now);
         limiter_update(&policy.limiter, now);
     }
     lock_drop(&policy.lock);
@@ -216,9 +226,9 @@ void policy_revise(void)
  * done is to let as much time pass before the next cycle as this one took. */
 static void rest_after(uint64_t now, uint64_t start)
 {
-    bool full = policy.limiter.phase == LIMITER_HELD &&
-                limiter_update(&policy.limiter, now);
+    bool full = limiter_update(&policy.limiter, now) && policy.held;
     store_relaxed(&policy.rest_until, full ? now + (now - start) : 0);
+    policy.held = false;
 }
 
 void policy_cycle_end(uint64_t now, bool forced)
@@ -242,7 +252,7 @@ void policy_cycle_end(uint64_t now, bool forced)
     if (policy_report_hook)
         policy_report_hook(&policy.pacer, 1);
     limiter_add_idle(&policy.limiter, d.idle);
-    tell_idle(now);
+    tell_limiter(now);
     rest_after(now, policy.pacer.start_time);
     limiter_phase(&policy.limiter, now, LIMITER_RUN);
     policy.scan_base = e.heap_scan_work;
@@ -262,7 +272,7 @@ bool policy_limited(void)
         return false;
     uint64_t now = os_now();
     if (limiter_due(&policy.limiter, now) && lock_try(&policy.lock)) {
-        tell_idle(now);
+        tell_limiter(now);
         limiter_update(&policy.limiter, now);
         lock_drop(&policy.lock);
     }
@@ -294,7 +304,7 @@ void policy_fit_limit(struct thread *t, size_t n)
         uint64_t begin = os_now();
         if (!cycle_wait(t, LIMIT_WAIT))
             return;
-        if (gc.explicit_barriers)
+        if (!policy.held)
             policy_add_assist(os_now() - begin);
     }
 }

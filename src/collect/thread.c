@@ -126,7 +126,7 @@ static void thread_exit(void *arg)
 
 void thread_init(void) { os_exit_init(thread_exit); }
 
-static COLD struct thread *enter_unattached(void)
+COLD struct thread *thread_enter_unattached(void)
 {
     if (was_detached)
         say("a function of Sancai was called after sc_thread_detach; call "
@@ -135,25 +135,6 @@ static COLD struct thread *enter_unattached(void)
         return 0;
     thread_self->busy++;
     return thread_self;
-}
-
-struct thread *thread_enter(void)
-{
-    struct thread *t = thread_self;
-    if (unlikely(!t))
-        return enter_unattached();
-    store_relaxed(&t->busy, load_relaxed(&t->busy) + 1);
-    fence_signal();
-    return t;
-}
-
-void thread_leave(struct thread *t)
-{
-    fence_signal();
-    store_relaxed(&t->busy, load_relaxed(&t->busy) - 1);
-    fence_signal();
-    if (unlikely(load_relaxed(&t->pending)) && !load_relaxed(&t->busy))
-        handshake_answer(t);
 }
 
 /* ---- Blocking ---------------------------------------------------------- */
