@@ -71,7 +71,63 @@ SC_API void sc_poll(void)
     }
 }
 
-SC_API void sc_blocking_begin(void)
+/* While the thread is blocked its frames begin at its call of us, and ours is
+ * gone: so the registers that it expects us to preserve are taken before any
+ * code of a compiler can move them into that frame. */
+#if defined(__x86_64__)
+#define PRESERVED 6
+__asm__(".text\n"
+        ".globl sc_blocking_begin\n"
+        ".type sc_blocking_begin, @function\n"
+        ".p2align 4\n"
+        "sc_blocking_begin:\n"
+        "    .cfi_startproc\n"
+        "    subq $56, %rsp\n"
+        "    .cfi_adjust_cfa_offset 56\n"
+        "    movq %rbx, 0(%rsp)\n"
+        "    movq %rbp, 8(%rsp)\n"
+        "    movq %r12, 16(%rsp)\n"
+        "    movq %r13, 24(%rsp)\n"
+        "    movq %r14, 32(%rsp)\n"
+        "    movq %r15, 40(%rsp)\n"
+        "    movq %rsp, %rdi\n"
+        "    leaq 64(%rsp), %rsi\n" /* the caller's frame */
+        "    call blocking_begin\n"
+        "    addq $56, %rsp\n"
+        "    .cfi_adjust_cfa_offset -56\n"
+        "    ret\n"
+        "    .cfi_endproc\n"
+        ".size sc_blocking_begin, .-sc_blocking_begin\n");
+#elif defined(__aarch64__)
+#define PRESERVED 12
+__asm__(".text\n"
+        ".globl sc_blocking_begin\n"
+        ".type sc_blocking_begin, @function\n"
+        ".p2align 4\n"
+        "sc_blocking_begin:\n"
+        "    .cfi_startproc\n"
+        "    stp x19, x20, [sp, #-96]!\n"
+        "    .cfi_adjust_cfa_offset 96\n"
+        "    stp x21, x22, [sp, #16]\n"
+        "    stp x23, x24, [sp, #32]\n"
+        "    stp x25, x26, [sp, #48]\n"
+        "    stp x27, x28, [sp, #64]\n"
+        "    stp x29, x30, [sp, #80]\n"
+        "    .cfi_rel_offset x30, 88\n"
+        "    mov x0, sp\n"
+        "    add x1, sp, #96\n" /* the caller's frame */
+        "    bl blocking_begin\n"
+        "    ldr x30, [sp, #88]\n"
+        "    add sp, sp, #96\n"
+        "    .cfi_adjust_cfa_offset -96\n"
+        "    ret\n"
+        "    .cfi_endproc\n"
+        ".size sc_blocking_begin, .-sc_blocking_begin\n");
+#endif
+
+__attribute__((used)) void blocking_begin(const uintptr_t *regs,
+                                          uintptr_t sp);
+void blocking_begin(const uintptr_t *regs, uintptr_t sp)
 {
     struct thread *t = api_enter();
     if (!t)
@@ -81,7 +137,7 @@ SC_API void sc_blocking_begin(void)
         misuse("sc_blocking_begin: this thread is in a blocking region "
                "already; end that one first.");
     else
-        thread_block_begin(t);
+        thread_block_at(t, sp, regs, PRESERVED);
 }
 
 SC_API void sc_blocking_end(void)

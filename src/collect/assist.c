@@ -119,10 +119,14 @@ static void new_cycle(struct thread *t)
     }
 }
 
+/* One cycle for every N allocations, really: the last one must have ended
+ * before the next is asked for; meanwhile the others allocate on. */
 static void stress(struct thread *t)
 {
-    if (knobs.gcstress && ++t->stress % (uint64_t)knobs.gcstress == 0)
-        cycle_request();
+    if (!knobs.gcstress || ++t->stress % (uint64_t)knobs.gcstress)
+        return;
+    cycle_wait(t, UINT64_MAX);
+    cycle_request();
 }
 
 void assist_before(struct thread *t, size_t bytes)

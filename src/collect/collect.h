@@ -105,6 +105,8 @@ int thread_attach(void);
 void thread_detach(struct thread *, bool by_call);
 /* The caller's frame is published; it stays off the heap until end. */
 void thread_block_begin(struct thread *);
+void thread_block_at(struct thread *, uintptr_t sp, const uintptr_t *regs,
+                     int n);
 void thread_block_end(struct thread *);
 /* Waits for a lock or word in BLOCKED state, so that handshakes go on. */
 void thread_lock(struct thread *, struct lock *);
@@ -356,6 +358,7 @@ int policy_init(const struct sc_config *);
 void policy_cycle_start(uint64_t now, bool periodic);
 void policy_revise(void);           /* often, from any worker */
 void policy_cycle_end(uint64_t now, bool forced);
+void policy_cycle_abandoned(uint64_t now);
 void policy_goals(void);            /* trigger and goal anew */
 bool policy_limited(void);          /* the CPU limiter holds GC back */
 void policy_add_assist(uint64_t ns);

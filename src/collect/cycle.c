@@ -337,7 +337,7 @@ void cycle_run(bool forced, bool periodic)
     bool held = !gc.explicit_barriers || knobs.gcstoptheworld;
     if (!(held ? mark_world_held() : mark_concurrently(forced, periodic))) {
         abandon();
-        policy_goals();
+        policy_cycle_abandoned(os_now());
         return;
     }
     if (!held && (knobs.gccheckmark || knobs.verify))

@@ -221,11 +221,17 @@ static void scan_marked(struct work *w, const struct span *s, unsigned word)
     }
 }
 
-/* Oblets in place: queueing them is what there was no memory for. */
-static void scan_all_oblets(struct work *w, const struct span *s)
+/* With its oblets in place: queueing them is what had no memory. */
+static void scan_marked_large(struct work *w, const struct span *s, uint32_t d)
 {
     uintptr_t base = span_start(s);
-    if (load_relaxed(&span_bits(s)->mark[0]))
+    if (!load_relaxed(&span_bits(s)->mark[0]))
+        return;
+    if (d & DESC_KEYS)
+        special_key_marked(w, base);
+    if (s->kind == KIND_TRACED)
+        scan_traced(w, base, s->size, s->shape->trace);
+    else if (s->kind != KIND_NOSCAN)
         for (uintptr_t e = base; e < base + s->size; e += OBLET)
             scan_oblet(w, s, e);
 }
@@ -236,10 +242,8 @@ void mark_page_again(struct work *w, uint32_t page)
     if (!desc_begins(d) || (d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
         return;
     const struct span *s = span_at(page);
-    if (d & DESC_LARGE && s->kind != KIND_NOSCAN && s->kind != KIND_TRACED) {
-        if (d & DESC_KEYS)
-            special_key_marked(w, span_start(s));
-        scan_all_oblets(w, s);
+    if (d & DESC_LARGE) {
+        scan_marked_large(w, s, d);
         return;
     }
     for (unsigned i = 0; i < (s->nslots + 63u) / 64; i++)

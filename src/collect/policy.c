@@ -34,9 +34,11 @@ static struct {
     uint64_t in_use;    /* bytes of spans when it ended, before sweeping */
     uint64_t revised;
     uint64_t assist_at_start;
-    uint64_t told, told_cpu; /* when the limiter was last told */
-    double busy;        /* processors that the program used by itself */
+    uint64_t told, told_cpu, told_waited; /* when the limiter was last told */
+    double busy;        /* processors that the program had a use for */
     bool held;          /* a cycle that holds all threads */
+    uint64_t held_ns;   /* of such cycles, so far; atomic, as is: */
+    uint64_t waited;    /* by all threads for the limit's sake, ns */
     uint64_t rest_until; /* no cycle before, unless one is demanded */
     double share;
 } policy = {.lock = LOCK_INIT(RANK_POLICY)};
@@ -165,31 +167,41 @@ void policy_goals(void)
     lock_drop(&policy.lock);
 }
 
-/* The limiter's idle time: of the processors, what nobody of us used; it would
- * otherwise see one busy thread on many processors as all GC.  While threads
- * are held what counts is what they would have used: else a program with one
- * thread would seem to lose all processors each time. */
+/* The limiter's idle time: of the processors, what the program neither used
+ * nor waited for; it would otherwise see one busy thread on many processors as
+ * all GC.  While threads are held what counts is what they would have used:
+ * else a program with one thread would seem to lose all processors. */
 static void tell_limiter(uint64_t now)
 {
-    uint64_t cpu = os_process_cpu(), used = cpu - policy.told_cpu;
+    uint64_t cpu = os_process_cpu(), waited = load_relaxed(&policy.waited);
     uint64_t wall = now - policy.told, had = wall * (uint64_t)policy.procs;
+    uint64_t used = cpu - policy.told_cpu + waited - policy.told_waited;
+    used = used < had ? used : had;
     if (policy.held) {
         used = (uint64_t)(policy.busy * (double)wall);
         limiter_add_assist(&policy.limiter, used);
+        add_relaxed(&policy.held_ns, wall);
     } else if (wall > LEAST_WINDOW && !load_relaxed(&gc.marking)) {
-        policy.busy = (double)(used < had ? used : had) / (double)wall;
+        policy.busy = (double)used / (double)wall;
     }
-    if (policy.told && had > used)
+    if (policy.told)
         limiter_add_idle(&policy.limiter, had - used);
     policy.told = now;
     policy.told_cpu = cpu;
+    policy.told_waited = waited;
+}
+
+/* Cycles hold all threads while they mark. */
+static bool holds(void)
+{
+    return !gc.explicit_barriers || knobs.gcstoptheworld;
 }
 
 void policy_cycle_start(uint64_t now, bool periodic)
 {
     lock_take(&policy.lock);
     tell_limiter(now);
-    policy.held = !gc.explicit_barriers || knobs.gcstoptheworld;
+    policy.held = holds();
     struct pacer_memory m = count();
     pacer_start(&policy.pacer, &m, now,
                 policy.held ? PACER_HELD
@@ -263,6 +275,19 @@ void policy_cycle_end(uint64_t now, bool forced)
     policy_goals();
 }
 
+/* Nothing was found out.  The next one comes when the heap has grown as if all
+ * of it were alive. */
+void policy_cycle_abandoned(uint64_t now)
+{
+    lock_take(&policy.lock);
+    tell_limiter(now);
+    rest_after(now, policy.pacer.start_time);
+    limiter_phase(&policy.limiter, now, LIMITER_RUN);
+    pacer_reset_live(&policy.pacer, gc_heap_live());
+    lock_drop(&policy.lock);
+    policy_goals();
+}
+
 /* ---- Limits ------------------------------------------------------------ */
 
 /* Between cycles nobody else updates: who would be held back looks again. */
@@ -290,23 +315,34 @@ void policy_add_assist(uint64_t ns)
     limiter_add_assist(&policy.limiter, ns);
 }
 
+/* Time for which the program's threads waited here: the collector's, like that
+ * of assists.  A cycle that held all threads is counted by tell_limiter. */
+static void add_wait(uint64_t wall, uint64_t of_it_held)
+{
+    uint64_t ns = wall > of_it_held ? wall - of_it_held : 0;
+    add_relaxed(&policy.waited, ns);
+    limiter_add_assist(&policy.limiter, ns);
+}
+
+static bool wait_for_cycle(struct thread *t)
+{
+    uint64_t begin = os_now(), held = load_relaxed(&policy.held_ns);
+    bool waited = cycle_wait(t, holds() ? UINT64_MAX : LIMIT_WAIT);
+    if (waited)
+        add_wait(os_now() - begin, load_relaxed(&policy.held_ns) - held);
+    return waited;
+}
+
 /* What can't be given back now may be once the cycle that is under way, or
- * was asked for and waits for a CPU, has ended.  Waiting for it counts as
- * assisting, so the limiter bounds it; while threads are held all time counts
- * anyway. */
+ * was asked for and waits for a CPU, has ended.  The limiter bounds it. */
 void policy_fit_limit(struct thread *t, size_t n)
 {
     uint64_t over;
     if (likely(policy.limit == INT64_MAX))
         return;
     while (!policy_limited() && (over = scavenge_for_limit(n)) &&
-           scavenge_now(over, true) < over) {
-        uint64_t begin = os_now();
-        if (!cycle_wait(t, LIMIT_WAIT))
-            return;
-        if (!policy.held)
-            policy_add_assist(os_now() - begin);
-    }
+           scavenge_now(over, true) < over && wait_for_cycle(t))
+        continue;
 }
 
 void policy_reset_locks(void) { lock_reset(&policy.lock); }

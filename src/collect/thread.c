@@ -147,6 +147,15 @@ NOINLINE void thread_block_begin(struct thread *t)
     store_seq(&t->state, THREAD_BLOCKED);
 }
 
+/* For a caller whose own frame will be gone while the thread is blocked. */
+void thread_block_at(struct thread *t, uintptr_t sp, const uintptr_t *regs,
+                     int n)
+{
+    memcpy(t->saved_regs, regs, (size_t)n * sizeof *regs);
+    t->saved_sp = sp;
+    store_seq(&t->state, THREAD_BLOCKED);
+}
+
 NOINLINE void thread_block_end(struct thread *t)
 {
     uint32_t s = THREAD_BLOCKED;

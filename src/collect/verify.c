@@ -82,8 +82,8 @@ static void clear_check_bits(void)
 static void recheck_threads(struct work *w)
 {
     for (struct thread *t = threads.all; t; t = t->next)
-        mark_range(w, t->stack.hi > t->held_sp ? t->held_sp : t->stack.hi,
-                   t->stack.hi);
+        if (t->held_sp - t->stack.lo < t->stack.hi - t->stack.lo)
+            mark_range(w, t->held_sp, t->stack.hi); /* else on another one */
 }
 
 void verify_checkmark(void)

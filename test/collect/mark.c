@@ -3,7 +3,7 @@
  * Marking against a slow one: a heap of objects of every kind and class, full
  * of pointers of every sort (to the start, inside, one past the end, to free
  * slots, to nowhere), and a reference that knows the layouts only as they were
- * declared and finds objects by looking through all spans.
+ * declared and finds objects by dividing.
  */
 #include "../heap/model.h"
 
@@ -88,24 +88,32 @@ static bool holds_pointer(const struct area *a, size_t word)
     }
 }
 
+/* The area of each page, from 1; the heap of a test is small. */
+static uint16_t owner[1 << 17];
+
+static void own(unsigned i)
+{
+    uint32_t page = span_page(area[i].m.s);
+    CHECK(page + area[i].m.s->npages <= COUNT(owner));
+    for (uint32_t p = 0; p < area[i].m.s->npages; p++)
+        owner[page + p] = (uint16_t)(i + 1);
+}
+
 static void reach(uintptr_t a)
 {
-    for (unsigned i = 0; i < nareas; i++) {
-        struct span *s = area[i].m.s;
-        uintptr_t off = a - span_start(s);
-        if (off >= s->npages * PAGE_SIZE)
-            continue;
-        size_t slot = area[i].large ? 0 : off / s->size;
-        if (slot >= s->nslots || !area[i].m.alloc[slot] ||
-            area[i].m.mark[slot])
-            return;
-        area[i].m.mark[slot] = true;
-        bytes_expected += area[i].large ? s->npages * PAGE_SIZE : s->size;
-        keys_expected += area[i].keys;
-        grey[ngrey].area = i;
-        grey[ngrey++].at = span_start(s) + slot * s->size;
+    uintptr_t page = (a - heap.base) / PAGE_SIZE;
+    if (page >= COUNT(owner) || !owner[page])
         return;
-    }
+    unsigned i = owner[page] - 1u;
+    struct span *s = area[i].m.s;
+    size_t slot = area[i].large ? 0 : (a - span_start(s)) / s->size;
+    if (slot >= s->nslots || !area[i].m.alloc[slot] || area[i].m.mark[slot])
+        return;
+    area[i].m.mark[slot] = true;
+    bytes_expected += area[i].large ? s->npages * PAGE_SIZE : s->size;
+    keys_expected += area[i].keys;
+    grey[ngrey].area = i;
+    grey[ngrey++].at = span_start(s) + slot * s->size;
 }
 
 static void reach_all(const uintptr_t *root, unsigned n)
@@ -171,6 +179,7 @@ static void add_small(unsigned c, const struct sc_layout *l,
     a->layout = l;
     a->kind = (enum kind)classes[c].kind;
     a->scanned = a->m.s->size;
+    own(nareas - 1);
 }
 
 static void add_large(size_t n, enum kind kind, struct sc_layout *l)
@@ -186,6 +195,7 @@ static void add_large(size_t n, enum kind kind, struct sc_layout *l)
     a->layout = l;
     a->kind = kind;
     a->scanned = kind == KIND_NOSCAN ? 0 : n / 8 * 8;
+    own(nareas - 1);
 }
 
 /* Layouts whose periods fit words of the map, do not, are odd, are long. */
@@ -368,14 +378,27 @@ TEST(no_queue_at_all)
     CHECK_EQ(w.bytes_marked, bytes_expected);
 }
 
+/* Almost full with one object that is reached anyway. */
+static void fill_queue(struct work *w)
+{
+    size_t k = 0;
+    while (area[grey[k].area].kind == KIND_NOSCAN || area[grey[k].area].large)
+        k++;
+    for (int i = 0; i < 2 * WORK_ENTRIES - 20; i++)
+        work_put(w, grey[k].at);
+}
+
 TEST(queues_run_out)
 {
-    struct work w = {0};
+    struct work w = {0}, others[15] = {{0}};
     setup(300);
     reach_all(root, ROOTS);
-    work_put(&w, span_start(area[CLASS_CONSERVATIVE].m.s)); /* first buffers */
-    CHECK(work_get(&w));
+    for (unsigned i = 0; i < COUNT(others); i++) { /* hold all but two */
+        work_put(&others[i], heap.base);
+        CHECK(work_get(&others[i]));
+    }
     os_fail_at(1, true);
+    fill_queue(&w);
     mark_range(&w, (uintptr_t)root, (uintptr_t)(root + ROOTS));
     drain_all(&w);
     CHECK(load_relaxed(&gc.overflow));
