@@ -264,9 +264,20 @@ static void *zeroed(void *p, size_t n)
     return p ? memset(p, 0, n) : 0;
 }
 
+/* Inside us: a held thread must not own the lock of the shapes. */
+static const struct sc_shape *find_shape(struct sc_layout *l)
+{
+    struct thread *t = api_enter();
+    const struct sc_shape *s = t ? shape_of(l) : 0;
+    if (t)
+        thread_leave(t);
+    return s;
+}
+
 static COLD void *new_typed_slow(struct sc_layout *l, size_t n, bool single)
 {
-    const struct sc_shape *s = api_start() ? shape_of(l) : 0;
+    const struct sc_shape *have = load_acquire(&l->shape);
+    const struct sc_shape *s = have ? have : find_shape(l);
     if (!s)
         return out_of_memory();
     enum kind kind = (enum kind)s->large;

@@ -26,8 +26,10 @@ static void fork_prepare(void)
     if (t)
         t->busy++;
     cycle_fork_prepare(t);
+    root_lock();
     special_lock_all();
     life_lock();
+    class_lock();
     central_lock_all();
     page_lock();
     meta_lock_all();
@@ -38,8 +40,10 @@ static void fork_parent(void)
     meta_unlock_all();
     page_unlock();
     central_unlock_all();
+    class_unlock();
     life_unlock();
     special_unlock_all();
+    root_unlock();
     cycle_fork_parent();
     if (thread_self)
         thread_leave(thread_self);
@@ -50,6 +54,7 @@ static void fork_child(void)
     meta_reset_locks();
     page_reset_locks();
     central_reset_locks();
+    class_reset_lock();
     special_reset_locks();
     root_reset_locks();
     remains_reset_locks();

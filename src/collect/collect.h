@@ -111,7 +111,7 @@ void thread_block_end(struct thread *);
 /* Waits for a lock or word in BLOCKED state, so that handshakes go on. */
 void thread_lock(struct thread *, struct lock *);
 void thread_wait(struct thread *, _Atomic uint32_t *, uint32_t v, uint64_t ns);
-void thread_init(void);
+int thread_init(void);
 void thread_fork_child(void);
 /* Called with threads.lock held, by cycle.c's wish: a thread joined (it scans
  * itself if marking is on), a thread leaves (its grey objects go on). */
@@ -228,6 +228,8 @@ void root_scan_thread(struct hand *);
 /* Data, bss and registered ranges. */
 void root_scan_globals(struct work *, bool live);
 void root_init(void);
+void root_lock(void); /* around fork */
+void root_unlock(void);
 void root_reset_locks(void);
 
 /* ---- remains.c: values that ended threads returned ------------------------- */

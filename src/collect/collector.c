@@ -15,6 +15,7 @@ static struct {
     struct lock lock;          /* held through a cycle */
     struct lock start_lock;
     bool started;              /* the thread exists */
+    bool complained;           /* that it can't be started */
     _Atomic uint32_t wake;     /* its futex */
     _Atomic uint32_t requested; /* a cycle was asked for */
     _Atomic uint32_t tickets;  /* cycles that somebody waits for */
@@ -77,6 +78,10 @@ static bool start_thread(void)
     if (!col.started) {
         col.last_end = os_now();
         bool ok = !os_thread_start(collector_main, 0, "sancai-collect");
+        if (!ok && !col.complained)
+            say("the collector's thread can't be started, so nothing is "
+                "reclaimed; raise the process's limit on threads or memory.");
+        col.complained = !ok; /* once, until it has worked */
         store_release(&col.started, ok);
     }
     lock_drop(&col.start_lock);
@@ -104,11 +109,8 @@ void cycle_request(void)
 
 void cycle_collect(struct thread *t)
 {
-    if (!start_thread()) {
-        say("sc_collect: the collector's thread can't be started; raise the "
-            "limit on threads or memory of the process.");
+    if (!start_thread())
         return;
-    }
     uint32_t mine = __atomic_add_fetch(&col.tickets, 1, __ATOMIC_SEQ_CST), s;
     wake();
     while ((int32_t)((s = load_seq(&col.served)) - mine) < 0)

@@ -322,10 +322,11 @@ static void run_sweep(void)
 void cycle_run(bool forced, bool periodic)
 {
     uint64_t start = os_now(), assists = load_relaxed(&assist_ns);
-    cyc.report = (struct cycle_report){.forced = forced || periodic,
+    cyc.report = (struct cycle_report){.forced = forced,
                                        .number = (uint32_t)cyc.totals.num + 1};
     sweep_finish();
-    os_modules_load();
+    if (os_modules_load())
+        return; /* no memory to list the roots: nothing may be reclaimed */
     drain_start_workers(policy_procs() - 1);
     reset_counts();
     add_relaxed(&gc.cycle, 1);
@@ -368,7 +369,10 @@ int cycle_init(void)
 {
     thread_joined_hook = thread_joined;
     thread_leaving_hook = thread_leaving;
-    thread_init();
-    root_init();
-    return handshake_init();
+    int e = handshake_init();
+    if (!e)
+        e = thread_init();
+    if (!e)
+        root_init();
+    return e;
 }

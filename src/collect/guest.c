@@ -252,12 +252,16 @@ void guests_release(void)
 
 int guests_init(void)
 {
-    guests.slot = meta_map(GUESTS * sizeof(struct guest), META_THREAD);
-    guests.tids = meta_map(GUESTS * sizeof(int), META_THREAD);
-    guests.seen = meta_map(SEEN * sizeof(uint64_t), META_THREAD);
-    guests.asked = meta_map(GUESTS * sizeof(uint32_t), META_THREAD);
+    if (!guests.slot)
+        guests.slot = meta_map(GUESTS * sizeof(struct guest), META_THREAD);
+    if (!guests.tids)
+        guests.tids = meta_map(GUESTS * sizeof(int), META_THREAD);
+    if (!guests.seen)
+        guests.seen = meta_map(SEEN * sizeof(uint64_t), META_THREAD);
+    if (!guests.asked)
+        guests.asked = meta_map(GUESTS * sizeof(uint32_t), META_THREAD);
     bool ok = guests.slot && guests.tids && guests.seen && guests.asked;
-    return ok ? 0 : ENOMEM;
+    return ok ? 0 : ENOMEM; /* what there is serves the next attempt */
 }
 
 void guests_fork_child(void)

@@ -68,6 +68,8 @@ int root_remove(uintptr_t lo)
     return e;
 }
 
+void root_lock(void) { lock_take(&ranges.lock); }
+void root_unlock(void) { lock_drop(&ranges.lock); }
 void root_reset_locks(void) { lock_reset(&ranges.lock); }
 
 /* Our own globals are not the program's; two of them hold the address where

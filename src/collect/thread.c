@@ -124,7 +124,7 @@ static void thread_exit(void *arg)
     thread_detach(t, false);
 }
 
-void thread_init(void) { os_exit_init(thread_exit); }
+int thread_init(void) { return os_exit_init(thread_exit); }
 
 COLD struct thread *thread_enter_unattached(void)
 {

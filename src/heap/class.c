@@ -61,6 +61,12 @@ void class_init(void)
     store_release(&class_count, CLASS_SHAPES);
 }
 
+/* ---- fork -------------------------------------------------------------- */
+
+void class_lock(void) { lock_take(&shapes.lock); }
+void class_unlock(void) { lock_drop(&shapes.lock); }
+void class_reset_lock(void) { lock_reset(&shapes.lock); }
+
 /* ---- Shapes ------------------------------------------------------------ */
 
 static uint32_t words_of(const struct sc_layout *l)

@@ -76,6 +76,9 @@ void class_init(void);
 const struct sc_shape *shape_of(struct sc_layout *);
 /* Span class for objects of n bytes with this map (n <= SMALL_MAX). */
 unsigned class_of_shape(const struct sc_shape *, size_t n);
+void class_lock(void); /* around fork */
+void class_unlock(void);
+void class_reset_lock(void);
 
 /* ---- span.c ------------------------------------------------------------ */
 

@@ -158,6 +158,8 @@ int meta_table_init(struct meta_table *t, size_t bytes, enum meta_kind kind,
 {
     size_t pieces = (bytes + PIECE - 1) / PIECE;
     size_t reserved = pieces * PIECE;
+    if (t->base) /* since another table beside it could not be had */
+        return 0;
     char *base = os_reserve(reserved, PIECE, 0);
     if (!base)
         return ENOMEM;

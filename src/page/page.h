@@ -33,7 +33,8 @@ void *meta_alloc(size_t n, enum meta_kind);
 /* Pieces of whole OS pages, zero; can be given back. */
 void *meta_map(size_t n, enum meta_kind);
 void meta_unmap(void *p, size_t n, enum meta_kind);
-/* A table of address space that becomes ready piece by piece. */
+/* A table of address space that becomes ready piece by piece; all zero before
+ * its init, which may be repeated. */
 struct meta_table {
     char *base;
     size_t reserved;

@@ -28,6 +28,8 @@ static bool live(uint32_t *pages_held)
     }
     /* 40 GiB of pages reach new pieces of all tables. */
     uint32_t many = (uint32_t)(GIB(40) / PAGE_SIZE);
+    if (many > arenas.pages / 2)
+        many = arenas.pages / 2;
     uint32_t p = page_take(many, &zero);
     ok = ok && p != NO_PAGE;
     *pages_held += p != NO_PAGE ? many : 0;
