@@ -24,16 +24,24 @@ static bool find_for(const char *who, void *p, struct object *o)
     return false;
 }
 
-static struct special *add(struct thread *t, const struct special *like)
+static void shade(struct thread *t, const struct special *like)
 {
     barrier_shade_if(t, like->arg);
     if (like->kind == SPECIAL_FINALIZER || like->kind == SPECIAL_PIN)
         barrier_shade_if(t, (void *)like->object);
-    struct special *s = special_add(like);
-    if (!s)
-        errno = ENOMEM;
-    cycle_start_thread(); /* so that the periodic cycle comes */
-    return s;
+}
+
+/* Joins the others of its object, unless fn finds one that will do. */
+static int add(struct thread *t, const struct special *like, special_fn fn,
+               void *arg)
+{
+    shade(t, like);
+    if (special_add_unless(like, fn, arg)) {
+        cycle_start_thread(); /* so that the periodic cycle comes */
+        return 0;
+    }
+    errno = ENOMEM;
+    return ENOMEM;
 }
 
 /* ---- Cleanups ---------------------------------------------------------- */
@@ -57,11 +65,14 @@ SC_API struct sc_cleanup_handle *sc_cleanup(void *obj, void (*fn)(void *),
         struct special like = {.object = o.base, .exact = (uintptr_t)obj,
                                .kind = SPECIAL_CLEANUP, .cleanup = fn,
                                .arg = arg};
-        struct special *s = add(t, &like);
-        if (s)
-            *h = (struct sc_cleanup_handle){~o.base, s->id};
-        else
+        shade(t, &like);
+        uint64_t id = special_add(&like);
+        cycle_start_thread(); /* so that the periodic cycle comes */
+        *h = (struct sc_cleanup_handle){~o.base, id};
+        if (!id) {
+            errno = ENOMEM;
             h = 0;
+        }
     }
     thread_leave(t);
     return h;
@@ -96,9 +107,13 @@ SC_API int sc_cleanup_stop(struct sc_cleanup_handle *h)
 
 /* ---- Finalizers -------------------------------------------------------- */
 
-static enum special_do drop_finalizer(struct special *s, void *arg)
+/* Small noscan objects share a block (api/new.c), which then is the object;
+ * theirs are told apart by the pointer. */
+static enum special_do drop_finalizer(struct special *s, void *like)
 {
-    return s->kind == SPECIAL_FINALIZER ? SPECIAL_DROP : SPECIAL_NEXT;
+    const struct special *l = like;
+    bool same = s->exact == l->exact || !l->id;
+    return s->kind == SPECIAL_FINALIZER && same ? SPECIAL_DROP : SPECIAL_NEXT;
 }
 
 SC_API int sc_finalizer(void *obj, void (*fn)(void *, void *), void *arg)
@@ -107,17 +122,14 @@ SC_API int sc_finalizer(void *obj, void (*fn)(void *, void *), void *arg)
     struct thread *t = api_enter();
     if (!t)
         return ENOMEM;
-    int e = 0;
-    if (!find_for("sc_finalizer", obj, &o)) {
-        e = EINVAL;
-    } else {
-        special_each_of(o.base, drop_finalizer, 0);
-        struct special like = {.object = o.base, .exact = (uintptr_t)obj,
-                               .kind = SPECIAL_FINALIZER, .finalizer = fn,
-                               .arg = arg};
-        if (fn && !add(t, &like))
-            e = ENOMEM;
-    }
+    int e = find_for("sc_finalizer", obj, &o) ? 0 : EINVAL;
+    struct special like = {.object = o.base, .exact = (uintptr_t)obj,
+                           .kind = SPECIAL_FINALIZER, .finalizer = fn,
+                           .arg = arg, .id = api_may_be_tiny(&o)};
+    if (!e && fn)
+        e = add(t, &like, drop_finalizer, &like);
+    else if (!e)
+        special_each_of(o.base, drop_finalizer, &like);
     thread_leave(t);
     return e;
 }
@@ -147,13 +159,12 @@ static int pin(const char *who, void *p, int change)
     if (!t)
         return ENOMEM;
     int e = find_for(who, p, &o) ? 0 : EINVAL;
-    if (!e) {
+    struct special like = {.object = o.base, .exact = (uintptr_t)p,
+                           .kind = SPECIAL_PIN, .id = 1};
+    if (!e && change > 0)
+        e = add(t, &like, count_pin, &k);
+    else if (!e)
         special_each_of(o.base, count_pin, &k);
-        struct special like = {.object = o.base, .exact = (uintptr_t)p,
-                               .kind = SPECIAL_PIN, .id = 1};
-        if (!k.found && change > 0 && !add(t, &like))
-            e = ENOMEM;
-    }
     thread_leave(t);
     if (!e && !k.found && change < 0) {
         misuse("sc_unpin: %p is not pinned; call it once for each sc_pin.", p);

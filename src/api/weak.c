@@ -8,25 +8,35 @@
 
 /* ---- Weak pointers ----------------------------------------------------- */
 
-static enum special_do find_weak(struct special *s, void *found)
+struct wanted_weak {
+    uintptr_t exact;
+    struct sc_weak *found;
+};
+
+static enum special_do find_weak(struct special *s, void *wanted)
 {
-    struct special **f = found;
-    if (s->kind != SPECIAL_WEAK || s->exact != (uintptr_t)*f)
+    struct wanted_weak *w = wanted;
+    if (s->kind != SPECIAL_WEAK || s->exact != w->exact)
         return SPECIAL_NEXT;
-    *f = s;
+    w->found = s->arg;
     return SPECIAL_STOP;
 }
 
-/* An existing handle is reached through its special, not through a pointer
- * that the program holds: shaded like any weak load. */
-static struct sc_weak *existing(struct thread *t, struct object *o,
-                                uintptr_t exact)
+/* The handle that there is, or else `fresh`.  An existing one is reached
+ * through its special, not through a pointer that the program holds: shaded
+ * like any weak load. */
+static struct sc_weak *weak_of(struct thread *t, const struct object *o,
+                               uintptr_t exact, struct sc_weak *fresh)
 {
-    void *f = (void *)exact;
-    special_each_of(o->base, find_weak, &f);
-    if (f == (void *)exact)
+    struct wanted_weak k = {exact, 0};
+    struct special s = {.object = o->base, .exact = exact,
+                        .kind = SPECIAL_WEAK, .arg = fresh};
+    store_relaxed(&fresh->target, exact);
+    if (!special_add_unless(&s, find_weak, &k)) {
+        errno = ENOMEM;
         return 0;
-    struct sc_weak *w = ((struct special *)f)->arg;
+    }
+    struct sc_weak *w = k.found ? k.found : fresh;
     barrier_shade_if(t, w);
     return w;
 }
@@ -34,22 +44,16 @@ static struct sc_weak *existing(struct thread *t, struct object *o,
 SC_API struct sc_weak *sc_weak_new(void *p)
 {
     struct object o;
-    struct sc_weak *fresh = sc_alloc_noscan(sizeof *fresh);
+    struct sc_weak *w = 0, *fresh = sc_alloc_noscan(sizeof *fresh);
     struct thread *t = fresh ? thread_enter() : 0;
     if (!t)
         return 0;
-    struct sc_weak *w = 0;
-    if (!object_find((uintptr_t)p, &o)) {
-        misuse("sc_weak_new: %p is not in an object of the heap; give a pointer "
-            "that an allocation function returned.", p);
+    if (object_find((uintptr_t)p, &o)) {
+        w = weak_of(t, &o, (uintptr_t)p, fresh);
+    } else {
+        misuse("sc_weak_new: %p is not in an object of the heap; give a "
+               "pointer that an allocation function returned.", p);
         errno = EINVAL;
-    } else if (!(w = existing(t, &o, (uintptr_t)p))) {
-        fresh->target = (uintptr_t)p;
-        struct special s = {.object = o.base, .exact = (uintptr_t)p,
-                            .kind = SPECIAL_WEAK, .arg = fresh};
-        barrier_shade_if(t, fresh);
-        w = special_add(&s) ? fresh : 0;
-        errno = w ? errno : ENOMEM;
     }
     thread_leave(t);
     return w;

@@ -213,6 +213,8 @@ void mark_word(struct work *, uintptr_t word);
 void mark_range(struct work *, uintptr_t lo, uintptr_t hi);
 /* Scans one grey entry; bytes scanned. */
 size_t mark_scan(struct work *, uintptr_t entry);
+/* What the object at base refers to becomes grey, though it is not marked. */
+void mark_fields(struct work *, uintptr_t base);
 /* Scans all marked objects of the span that begins on this page, if any. */
 void mark_page_again(struct work *, uint32_t page);
 void mark_clear_all(void);         /* a cycle was given up */
@@ -267,13 +269,17 @@ struct special { /* one fact about one object */
     };
     void *arg;            /* kept alive; weak: handle; key: ephemeron */
 };
-/* A copy of *like joins the table, with an id of its own.  NULL: no memory. */
-struct special *special_add(const struct special *like);
+/* A copy of *like joins the table, with an id of its own, which is returned.
+ * 0: no memory. */
+uint64_t special_add(const struct special *like);
 /* Calls fn for the specials of an object, with its shard locked, until fn says
  * stop; SPECIAL_DROP takes it off and frees the record. */
 enum special_do { SPECIAL_NEXT, SPECIAL_STOP, SPECIAL_DROP };
 typedef enum special_do (*special_fn)(struct special *, void *);
 void special_each_of(uintptr_t object, special_fn, void *arg);
+/* The same, and unless fn said stop a copy of *like joins, in one step.
+ * False: no memory, and nothing was done. */
+bool special_add_unless(const struct special *like, special_fn, void *arg);
 int special_init(void);
 /* Roots: what specials keep alive. */
 void special_scan(struct work *);

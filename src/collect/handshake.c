@@ -46,15 +46,13 @@ static void answered(struct thread *t, uint32_t n)
     os_wake(&handshake_answers, 1);
 }
 
-/* Runs what is asked, once; the thread is not inside us. */
-static void answer(struct thread *t, struct hand *h)
+/* Runs what is asked, once. */
+static void answer_next(struct thread *t, struct hand *h)
 {
     uint32_t n = load_seq(&t->want);
-    if (n == load_relaxed(&t->done) || t->answering)
+    if (n == load_relaxed(&t->done))
         return;
     uint64_t begin = os_now(), cpu = os_thread_cpu();
-    t->answering = true;
-    fence_signal();
     bool hold = hs.hold;
     h->thread = t;
     h->tp = t->stack.tp;
@@ -65,10 +63,22 @@ static void answer(struct thread *t, struct hand *h)
     answered(t, n);
     while (hold && load_acquire(&hs.released) != n)
         os_wait(&hs.released, n - 1, UINT64_MAX);
-    fence_signal();
-    t->answering = false;
     hist_add(&hold_times, os_now() - begin);
     hist_add(&hold_cpu_times, os_thread_cpu() - cpu);
+}
+
+/* The thread is not inside us.  The flag comes before the look at `want`: a
+ * handler between the two would answer this handshake and later ones, and then
+ * this one would be answered again. */
+static void answer(struct thread *t, struct hand *h)
+{
+    if (t->answering)
+        return;
+    t->answering = true;
+    fence_signal();
+    answer_next(t, h);
+    fence_signal();
+    t->answering = false;
 }
 
 /* The fast allocation path lies in a section of its own (api/new.c). */

@@ -41,13 +41,13 @@ INLINE void grey(struct work *w, uintptr_t base, unsigned slot, uint32_t page,
 {
     struct bits *b = &heap.bits[page];
     uint64_t bit = slot_bit(slot);
-    if (!(load_acquire(&b->alloc[slot >> 6]) & bit))
+    if (!(load_acquire(&b->w[slot >> 6].alloc) & bit))
         return;
     if (unlikely(w->checking)) {
         check_again(w, base, slot, page, d);
         return;
     }
-    if (!set_bit(&b->mark[slot >> 6], bit))
+    if (!set_bit(&b->w[slot >> 6].mark, bit))
         return;
     w->bytes_marked += size;
     if ((d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
@@ -173,21 +173,24 @@ static NOINLINE size_t scan_large(struct work *w, uintptr_t e, uint32_t page,
     return scan_oblet(w, s, e);
 }
 
+static void scan_small(struct work *w, uintptr_t e, const struct class *k)
+{
+    if (k->kind == KIND_TRACED)
+        scan_traced(w, e, k->size, k->shape->trace);
+    else if (k->kind == KIND_CONSERVATIVE)
+        mark_range(w, e, e + k->size);
+    else if (k->kind == KIND_PRECISE)
+        scan_periods(w, e, e, e + k->size, k->shape);
+}
+
 /* What only few objects need: keys of ephemerons, trace functions. */
 static NOINLINE size_t scan_odd(struct work *w, uintptr_t e, uint32_t d,
                                 const struct class *k)
 {
     if (d & DESC_KEYS)
         special_key_marked(w, e);
-    if (k->kind == KIND_NOSCAN)
-        return 0;
-    if (k->kind == KIND_TRACED)
-        scan_traced(w, e, k->size, k->shape->trace);
-    else if (k->kind == KIND_CONSERVATIVE)
-        mark_range(w, e, e + k->size);
-    else
-        scan_periods(w, e, e, e + k->size, k->shape);
-    return k->size;
+    scan_small(w, e, k);
+    return k->kind == KIND_NOSCAN ? 0 : k->size;
 }
 
 RACY size_t mark_scan(struct work *w, uintptr_t e)
@@ -211,29 +214,41 @@ RACY size_t mark_scan(struct work *w, uintptr_t e)
 
 /* ---- The whole heap, rarely -------------------------------------------- */
 
-static void scan_marked(struct work *w, const struct span *s, unsigned word)
-{
-    const struct bits *b = span_bits(s);
-    uint64_t m = load_relaxed(&b->mark[word]) & load_relaxed(&b->alloc[word]);
-    for (; m; m &= m - 1) {
-        unsigned slot = word * 64 + (unsigned)__builtin_ctzll(m);
-        mark_scan(w, span_start(s) + slot * s->size);
-    }
-}
-
-/* With its oblets in place: queueing them is what had no memory. */
-static void scan_marked_large(struct work *w, const struct span *s, uint32_t d)
+/* With its oblets in place: no queue is needed. */
+static void scan_whole_large(struct work *w, const struct span *s)
 {
     uintptr_t base = span_start(s);
-    if (!load_relaxed(&span_bits(s)->mark[0]))
-        return;
-    if (d & DESC_KEYS)
-        special_key_marked(w, base);
     if (s->kind == KIND_TRACED)
         scan_traced(w, base, s->size, s->shape->trace);
     else if (s->kind != KIND_NOSCAN)
         for (uintptr_t e = base; e < base + s->size; e += OBLET)
             scan_oblet(w, s, e);
+}
+
+void mark_fields(struct work *w, uintptr_t base)
+{
+    uint32_t page = arena_page(base);
+    uint32_t d = load_relaxed(&heap.desc[page]);
+    w->parent = base;
+    if (d & DESC_LARGE)
+        scan_whole_large(w, span_at(page));
+    else
+        scan_small(w, base, &classes[DESC_CLASS(d)]);
+}
+
+static void scan_marked(struct work *w, const struct span *s, unsigned word,
+                        uint32_t d)
+{
+    const struct bits *b = span_bits(s);
+    uint64_t m = load_relaxed(&b->w[word].mark) &
+                 load_relaxed(&b->w[word].alloc);
+    for (; m; m &= m - 1) {
+        unsigned slot = word * 64 + (unsigned)__builtin_ctzll(m);
+        uintptr_t base = span_start(s) + slot * s->size;
+        if (d & DESC_KEYS)
+            special_key_marked(w, base);
+        mark_fields(w, base);
+    }
 }
 
 void mark_page_again(struct work *w, uint32_t page)
@@ -242,12 +257,8 @@ void mark_page_again(struct work *w, uint32_t page)
     if (!desc_begins(d) || (d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
         return;
     const struct span *s = span_at(page);
-    if (d & DESC_LARGE) {
-        scan_marked_large(w, s, d);
-        return;
-    }
     for (unsigned i = 0; i < (s->nslots + 63u) / 64; i++)
-        scan_marked(w, s, i);
+        scan_marked(w, s, i, d);
 }
 
 void mark_clear_all(void)
@@ -256,7 +267,7 @@ void mark_clear_all(void)
     for (uint32_t page = 0; page < top; page++)
         if (desc_begins(load_acquire(&heap.desc[page])))
             for (unsigned i = 0; i < 8; i++)
-                store_relaxed(&heap.bits[page].mark[i], 0);
+                store_relaxed(&heap.bits[page].w[i].mark, 0);
 }
 
 uint64_t gc_heap_live(void)

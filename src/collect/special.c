@@ -13,8 +13,10 @@
  * pointer's handle is a root; a pinned object is one.
  *
  * When marking has ended (census) each unmarked object's specials are dealt
- * with, in this order per object: weak cleared, ephemerons cleared, then a
- * finalizer revives it, or else its cleanups are queued.
+ * with: weak pointers and ephemerons are cleared and callbacks taken off in one
+ * walk over the table; only then finalizers revive their objects, and of the
+ * cleanups those of revived objects go back.  Nothing is revived before all
+ * weak pointers were judged.
  *
  * Invariant: all specials of one object are in one bucket.
  * Locks: shard.lock; inside it life.lock, the work pool's and meta's.
@@ -79,27 +81,64 @@ static bool grow(struct shard *k)
     return true;
 }
 
-struct special *special_add(const struct special *like)
+/* No memory for more buckets: lists grow longer instead. */
+static bool insert(struct shard *k, struct special *s)
 {
-    struct special *s = meta_pool_get(&pool);
-    if (!s)
-        return 0;
-    *s = *like;
-    if (s->kind != SPECIAL_PIN) /* there it counts */
-        s->id = add_relaxed(&ids, 1) + 1;
-    struct shard *k = shard_of(s->object);
-    lock_take(&k->lock);
-    if (k->used >= k->room && !grow(k) && !k->room) {
-        lock_drop(&k->lock);
-        special_free(s);
-        return 0;
-    }
+    if (k->used >= k->room && !grow(k) && !k->room)
+        return false;
     struct special **b = bucket_of(k, s->object);
     s->next = *b;
     *b = s;
     k->used++;
+    return true;
+}
+
+/* True: fn said stop. */
+static bool each(struct shard *k, uintptr_t object, special_fn fn, void *arg)
+{
+    struct special **at = k->room ? bucket_of(k, object) : 0, *s;
+    while (at && (s = *at)) {
+        enum special_do what =
+            s->object == object ? fn(s, arg) : SPECIAL_NEXT;
+        if (what == SPECIAL_STOP)
+            return true;
+        if (what == SPECIAL_DROP) {
+            *at = s->next;
+            k->used--;
+            special_free(s);
+        } else {
+            at = &s->next;
+        }
+    }
+    return false;
+}
+
+bool special_add_unless(const struct special *like, special_fn fn, void *arg)
+{
+    struct special *s = meta_pool_get(&pool);
+    struct shard *k = shard_of(like->object);
+    if (!s)
+        return false;
+    *s = *like;
+    lock_take(&k->lock);
+    bool stopped = each(k, like->object, fn, arg);
+    bool in = !stopped && insert(k, s);
     lock_drop(&k->lock);
-    return s;
+    if (!in)
+        special_free(s);
+    return in || stopped;
+}
+
+static enum special_do look_no_further(struct special *s, void *arg)
+{
+    return SPECIAL_NEXT;
+}
+
+uint64_t special_add(const struct special *like)
+{
+    struct special s = *like;
+    s.id = add_relaxed(&ids, 1) + 1;
+    return special_add_unless(&s, look_no_further, 0) ? s.id : 0;
 }
 
 void special_free(struct special *s) { meta_pool_put(&pool, s); }
@@ -108,24 +147,7 @@ void special_each_of(uintptr_t object, special_fn fn, void *arg)
 {
     struct shard *k = shard_of(object);
     lock_take(&k->lock);
-    if (!k->room) {
-        lock_drop(&k->lock);
-        return;
-    }
-    struct special **at = bucket_of(k, object), *s;
-    while ((s = *at)) {
-        enum special_do what =
-            s->object == object ? fn(s, arg) : SPECIAL_NEXT;
-        if (what == SPECIAL_DROP) {
-            *at = s->next;
-            k->used--;
-            special_free(s);
-            continue;
-        }
-        if (what == SPECIAL_STOP)
-            break;
-        at = &s->next;
-    }
+    each(k, object, fn, arg);
     lock_drop(&k->lock);
 }
 
@@ -138,7 +160,7 @@ static void scan_special(struct work *w, const struct special *s)
         mark_word(w, s->object);
         break;
     case SPECIAL_FINALIZER:
-        mark_scan(w, s->object);
+        mark_fields(w, s->object);
         mark_word(w, (uintptr_t)s->arg);
         break;
     case SPECIAL_CLEANUP:
@@ -183,94 +205,98 @@ void special_key_marked(struct work *w, uintptr_t object)
 
 /* ---- Census ------------------------------------------------------------ */
 
-static bool has_finalizer(const struct special *bucket, uintptr_t object)
+/* Callbacks of dead objects, in the order found. */
+struct found {
+    struct special *first, **last;
+};
+
+static void found_add(struct found *f, struct special *s)
 {
-    for (const struct special *s = bucket; s; s = s->next)
-        if (s->object == object && s->kind == SPECIAL_FINALIZER)
-            return true;
-    return false;
+    s->next = 0;
+    *f->last = s;
+    f->last = &s->next;
 }
 
-/* What becomes of s, whose object is unmarked.  True: take it off. */
-static bool bury(struct special *s, const struct special *bucket)
+/* s was taken off: its object is unmarked, or it serves nobody any more. */
+static void bury(struct special *s, struct found *finalizers,
+                 struct found *cleanups)
 {
     switch (s->kind) {
+    case SPECIAL_FINALIZER:
+        found_add(finalizers, s);
+        return;
+    case SPECIAL_CLEANUP:
+        found_add(cleanups, s);
+        return;
     case SPECIAL_WEAK:
         weak_clear(s);
-        return true;
+        break;
     case SPECIAL_KEY:
         ephemeron_clear(s);
-        return true;
-    case SPECIAL_CLEANUP: /* of a finalizable object: a later cycle */
-        return !has_finalizer(bucket, s->object);
-    default:
-        return true;
+        break;
     }
+    special_free(s);
 }
 
-static void census_bucket(struct shard *k, struct special **bucket,
-                          struct special **revive)
+static bool is_done(const struct special *s)
 {
-    struct special **at = bucket, *s;
-    while ((s = *at)) {
-        bool dead = !object_is_marked(s->object);
-        /* The key lives but the ephemeron does not: nobody can ask. */
-        bool useless = s->kind == SPECIAL_KEY && !dead &&
-                       !object_is_marked((uintptr_t)s->arg);
-        if (!useless && (!dead || !bury(s, *bucket))) {
-            at = &s->next;
-            continue;
-        }
-        if (s->kind == SPECIAL_FINALIZER) {
-            /* Stays in the bucket until all of the object's were seen. */
-            s->kind = SPECIAL_PIN;
-            s->id = 0;
-            at = &s->next;
-            *revive = s;
-            continue;
-        }
-        *at = s->next;
-        k->used--;
-        if (s->kind == SPECIAL_CLEANUP)
-            life_queue(s);
-        else
-            special_free(s);
-    }
+    return !object_is_marked(s->object) ||
+           (s->kind == SPECIAL_KEY && !object_is_marked((uintptr_t)s->arg));
 }
 
-/* Takes finalizers found dead (kind PIN, id 0) off and queues them. */
-static void revive_bucket(struct shard *k, struct special **bucket,
-                          struct work *w)
+static void census_bucket(struct shard *k, struct special **at,
+                          struct found *finalizers, struct found *cleanups)
 {
-    struct special **at = bucket, *s;
-    while ((s = *at)) {
-        if (s->kind != SPECIAL_PIN || s->id != 0) {
+    for (struct special *s; (s = *at);) {
+        if (!is_done(s)) {
             at = &s->next;
             continue;
         }
         *at = s->next;
         k->used--;
-        s->kind = SPECIAL_FINALIZER;
-        mark_word(w, s->object);
+        bury(s, finalizers, cleanups);
+    }
+}
+
+static void census_table(struct found *finalizers, struct found *cleanups)
+{
+    for (int i = 0; i < SHARDS; i++) {
+        struct shard *k = &shards[i];
+        lock_take(&k->lock);
+        for (uint32_t b = 0; b < k->room; b++)
+            census_bucket(k, &k->bucket[b], finalizers, cleanups);
+        lock_drop(&k->lock);
+    }
+}
+
+/* A finalizer runs first; the object's cleanups wait until it is dead again. */
+static void queue_or_put_back(struct special *s)
+{
+    struct shard *k = shard_of(s->object);
+    if (!object_is_marked(s->object)) {
         life_queue(s);
+        return;
     }
+    lock_take(&k->lock);
+    bool in = insert(k, s); /* it has buckets: s came from there */
+    lock_drop(&k->lock);
+    insist(in);
 }
 
 void special_census(struct work *w)
 {
+    struct found finalizers = {0, &finalizers.first};
+    struct found cleanups = {0, &cleanups.first};
     w->parent = 0;
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *k = &shards[i];
-        lock_take(&k->lock);
-        for (uint32_t b = 0; b < k->room; b++) {
-            struct special *revive = 0;
-            if (!k->bucket[b])
-                continue;
-            census_bucket(k, &k->bucket[b], &revive);
-            if (revive)
-                revive_bucket(k, &k->bucket[b], w);
-        }
-        lock_drop(&k->lock);
+    census_table(&finalizers, &cleanups);
+    for (struct special *s = finalizers.first, *next; s; s = next) {
+        next = s->next;
+        mark_word(w, s->object);
+        life_queue(s);
+    }
+    for (struct special *s = cleanups.first, *next; s; s = next) {
+        next = s->next;
+        queue_or_put_back(s);
     }
 }
 

@@ -50,7 +50,7 @@ bool verify_mark_again(uintptr_t parent, uintptr_t base, unsigned slot,
     size_t at = (size_t)page * 64;
     if (meta_table_ready(&check_bits, at, at + 64))
         return false; /* no memory to check with */
-    bool marked = load_relaxed(&heap.bits[page].mark[slot >> 6]) &
+    bool marked = load_relaxed(&heap.bits[page].w[slot >> 6].mark) &
                   slot_bit(slot);
     if (!marked && parent == VERIFY_STACK)
         return false;

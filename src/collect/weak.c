@@ -71,8 +71,6 @@ uintptr_t ephemeron_value_of(const struct special *s)
 void ephemeron_clear(struct special *s)
 {
     struct sc_ephemeron *e = s->arg;
-    if (!object_is_marked((uintptr_t)e))
-        return; /* dead as well: its memory may be anything soon */
     store_seq(&e->key, 0);
     store_seq(&e->value, 0);
 }

@@ -127,9 +127,12 @@ struct span { /* 64 bytes; of the span's first page */
     _Atomic uint64_t *freed;      /* slots given to sc_free; NULL: none */
 };
 
-struct bits { /* of a span's first page */
-    _Atomic uint64_t mark[8];
-    _Atomic uint64_t alloc[8];
+/* Of a span's first page.  A slot's two bits lie in neighbouring words, so that
+ * a marker, which tests one and sets the other, touches one cache line. */
+struct bits {
+    struct {
+        _Atomic uint64_t mark, alloc;
+    } w[8];
 };
 
 struct heap {
@@ -278,7 +281,7 @@ bool object_find(uintptr_t a, struct object *);
 INLINE uint64_t slot_bit(unsigned slot) { return 1ull << (slot & 63); }
 INLINE bool object_marked(const struct object *o)
 {
-    return load_relaxed(&span_bits(o->span)->mark[o->slot >> 6]) &
+    return load_relaxed(&span_bits(o->span)->w[o->slot >> 6].mark) &
            slot_bit(o->slot);
 }
 

@@ -45,6 +45,6 @@ bool object_find(uintptr_t a, struct object *o)
     o->size = k->size;
     o->base = span_start(o->span) + (uintptr_t)o->slot * k->size;
     o->kind = k->kind;
-    return load_acquire(&span_bits(o->span)->alloc[o->slot >> 6]) &
+    return load_acquire(&span_bits(o->span)->w[o->slot >> 6].alloc) &
            slot_bit(o->slot);
 }

@@ -81,8 +81,8 @@ static int tables_ready(uint32_t page, uint32_t n)
 static void clear_bits(struct bits *b)
 {
     for (unsigned i = 0; i < 8; i++) {
-        store_relaxed(&b->mark[i], 0);
-        store_relaxed(&b->alloc[i], 0);
+        store_relaxed(&b->w[i].mark, 0);
+        store_relaxed(&b->w[i].alloc, 0);
     }
 }
 
@@ -155,8 +155,8 @@ void span_publish_large(struct span *s, bool black)
     uint32_t page = span_page(s);
     struct bits *b = span_bits(s);
     if (black)
-        store_relaxed(&b->mark[0], 1);
-    store_relaxed(&b->alloc[0], 1);
+        store_relaxed(&b->w[0].mark, 1);
+    store_relaxed(&b->w[0].alloc, 1);
     uint32_t d = DESC_LARGE | DESC_IN_USE |
                  (s->kind == KIND_NOSCAN ? DESC_NOSCAN : 0) |
                  (s->kind == KIND_TRACED ? DESC_TRACED : 0);
@@ -188,7 +188,7 @@ static unsigned find_bit(const struct bits *b, unsigned i, unsigned n,
                          bool set)
 {
     while (i < n) {
-        uint64_t w = load_relaxed(&b->alloc[i >> 6]);
+        uint64_t w = load_relaxed(&b->w[i >> 6].alloc);
         w = (set ? w : ~w) >> (i & 63);
         if (w) {
             i += (unsigned)__builtin_ctzll(w);
@@ -207,21 +207,18 @@ static uint64_t word_mask(unsigned lo, unsigned hi)
 
 /* Sets or clears slots [i, e).  Allocation bits have one writer; mark bits may
  * be set by others at the same time. */
-static void paint(_Atomic uint64_t *w, unsigned i, unsigned e, bool set,
-                  bool shared)
+static void paint(struct bits *b, bool mark, unsigned i, unsigned e, bool set)
 {
     for (unsigned k = i >> 6; k <= (e - 1) >> 6; k++) {
         unsigned lo = k == i >> 6 ? i & 63 : 0;
         unsigned hi = k == (e - 1) >> 6 ? ((e - 1) & 63) + 1 : 64;
-        uint64_t m = word_mask(lo, hi), old;
-        if (shared && set)
-            __atomic_fetch_or(&w[k], m, __ATOMIC_RELAXED);
-        else if (shared)
-            __atomic_fetch_and(&w[k], ~m, __ATOMIC_RELAXED);
-        else if (old = load_relaxed(&w[k]), set)
-            store_relaxed(&w[k], old | m);
+        uint64_t m = word_mask(lo, hi), old = load_relaxed(&b->w[k].alloc);
+        if (mark && set)
+            __atomic_fetch_or(&b->w[k].mark, m, __ATOMIC_RELAXED);
+        else if (mark)
+            __atomic_fetch_and(&b->w[k].mark, ~m, __ATOMIC_RELAXED);
         else
-            store_relaxed(&w[k], old & ~m);
+            store_relaxed(&b->w[k].alloc, set ? old | m : old & ~m);
     }
 }
 
@@ -247,10 +244,10 @@ bool span_take_run(struct span *s, bool black, struct run *r)
     if (s->needzero && s->kind != KIND_NOSCAN)
         zero_run(at, (e - i) * s->size);
     if (black)
-        paint(b->mark, i, e, true, true);
+        paint(b, true, i, e, true);
     /* A marker that sees the bit must see the zeroes. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    paint(b->alloc, i, e, true, false);
+    paint(b, false, i, e, true);
     s->nalloc = (uint16_t)(s->nalloc + (e - i));
     s->search = (uint16_t)e;
     r->cur = at;
@@ -265,8 +262,8 @@ void span_give_run(struct span *s, uintptr_t from, uintptr_t to)
     struct bits *b = span_bits(s);
     unsigned i = (unsigned)((from - span_start(s)) / s->size);
     unsigned e = (unsigned)((to - span_start(s)) / s->size);
-    paint(b->alloc, i, e, false, false);
-    paint(b->mark, i, e, false, true);
+    paint(b, false, i, e, false);
+    paint(b, true, i, e, false);
     s->nalloc = (uint16_t)(s->nalloc - (e - i));
     if (i < s->search)
         s->search = (uint16_t)i;
@@ -305,12 +302,12 @@ bool span_sweep(struct span *s)
     for (unsigned i = 0; i < words; i++) {
         /* A late marker may have hit a slot that a run just gave back: only
          * allocated slots can live. */
-        uint64_t alloc = load_relaxed(&b->alloc[i]);
-        uint64_t m = load_relaxed(&b->mark[i]) & alloc, dead = alloc & ~m;
+        uint64_t alloc = load_relaxed(&b->w[i].alloc);
+        uint64_t m = load_relaxed(&b->w[i].mark) & alloc, dead = alloc & ~m;
         if (dead && unlikely(knobs.clobberfree))
             clobber_dead(s, i, dead);
-        store_relaxed(&b->alloc[i], m);
-        store_relaxed(&b->mark[i], 0);
+        store_relaxed(&b->w[i].alloc, m);
+        store_relaxed(&b->w[i].mark, 0);
         if (s->freed && dead)
             __atomic_fetch_and(&s->freed[i], ~dead, __ATOMIC_RELAXED);
         live += (unsigned)__builtin_popcountll(m);
@@ -330,7 +327,7 @@ void span_check(const struct span *s)
     const struct bits *b = span_bits(s);
     unsigned n = 0;
     for (unsigned i = 0; i < 8; i++)
-        n += (unsigned)__builtin_popcountll(load_relaxed(&b->alloc[i]));
+        n += (unsigned)__builtin_popcountll(load_relaxed(&b->w[i].alloc));
     if (n != s->nalloc || n > s->nslots)
         fatal("verify: span at %#lx: %u allocation bits, count %u of %u slots",
               (long)span_start(s), n, s->nalloc, s->nslots);

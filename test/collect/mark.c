@@ -342,12 +342,12 @@ TEST(ranges_are_cut_to_whole_words)
                 m->mark[i] = lo <= i * 8 && i * 8 + 8 <= hi;
             }
             for (unsigned i = 0; i < 8; i++) {
-                store_relaxed(&span_bits(m->s)->alloc[i], i ? 0 : 255);
-                store_relaxed(&span_bits(m->s)->mark[i], 0);
+                store_relaxed(&span_bits(m->s)->w[i].alloc, i ? 0 : 255);
+                store_relaxed(&span_bits(m->s)->w[i].mark, 0);
             }
             mark_range(&w, (uintptr_t)words + lo, (uintptr_t)words + hi);
             for (unsigned i = 0; i < 8; i++)
-                CHECK_EQ(bit_of(span_bits(m->s)->mark, i), m->mark[i]);
+                CHECK_EQ(bit_of(&span_bits(m->s)->w[0].mark, i), m->mark[i]);
         }
 }
 
@@ -440,7 +440,7 @@ TEST(checking_asks_verify)
                 CHECK_EQ(again_calls, m->alloc[i]);
                 CHECK_EQ(!!work_get(&w), m->alloc[i] && yes && scan);
             }
-        CHECK_EQ(bit_of(span_bits(m->s)->mark, 0), 0);
+        CHECK_EQ(bit_of(&span_bits(m->s)->w[0].mark, 0), 0);
     }
     CHECK_EQ(w.bytes_marked, 0);
 }

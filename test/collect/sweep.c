@@ -28,10 +28,10 @@ static void make_spans(unsigned n)
 static void mark_half(struct span *s)
 {
     for (unsigned i = 0; i < s->nslots; i++)
-        if (bit_of(span_bits(s)->alloc, i) && rnd(2))
+        if (bit_of(&span_bits(s)->w[0].alloc, i) && rnd(2))
             mark_slot(s, i);
         else
-            objects -= bit_of(span_bits(s)->alloc, i);
+            objects -= bit_of(&span_bits(s)->w[0].alloc, i);
 }
 
 /* Marks a part and moves the generation; number of pages to sweep. */

@@ -61,9 +61,10 @@ TEST_UNUSED static unsigned model_count(const bool *of)
     return n;
 }
 
+/* w: the first mark or alloc word; the two kinds alternate. */
 static inline bool bit_of(const _Atomic uint64_t *w, unsigned i)
 {
-    return load_relaxed(&w[i / 64]) >> (i % 64) & 1;
+    return load_relaxed(&w[i / 64 * 2]) >> (i % 64) & 1;
 }
 
 TEST_UNUSED static void model_compare(const struct model *m)
@@ -71,13 +72,13 @@ TEST_UNUSED static void model_compare(const struct model *m)
     const struct bits *b = span_bits(m->s);
     span_check(m->s);
     for (unsigned i = 0; i < SLOTS_MAX; i++)
-        if (bit_of(b->alloc, i) != m->alloc[i] ||
-            bit_of(b->mark, i) != m->mark[i])
+        if (bit_of(&b->w[0].alloc, i) != m->alloc[i] ||
+            bit_of(&b->w[0].mark, i) != m->mark[i])
             test_fail(__FILE__, __LINE__,
                       "class %u slot %u of %u: alloc %d mark %d, should be "
                       "%d %d", m->s->class, i, m->s->nslots,
-                      bit_of(b->alloc, i), bit_of(b->mark, i), m->alloc[i],
-                      m->mark[i]);
+                      bit_of(&b->w[0].alloc, i), bit_of(&b->w[0].mark, i),
+                      m->alloc[i], m->mark[i]);
     CHECK_EQ(m->s->nalloc, model_count(m->alloc));
 }
 
@@ -95,7 +96,7 @@ TEST_UNUSED static void run_slots(const struct span *s, const struct run *r,
 
 TEST_UNUSED static void mark_slot(struct span *s, unsigned i)
 {
-    __atomic_fetch_or(&span_bits(s)->mark[i / 64], 1ull << (i % 64),
+    __atomic_fetch_or(&span_bits(s)->w[i / 64].mark, 1ull << (i % 64),
                       __ATOMIC_RELAXED);
 }
 
@@ -112,7 +113,7 @@ TEST_UNUSED static void model_random(struct model *m, unsigned c,
     for (unsigned i = 0; i < m->s->nslots; i++)
         if (rnd(100) < percent) {
             m->alloc[i] = true;
-            b->alloc[i / 64] |= 1ull << (i % 64);
+            b->w[i / 64].alloc |= 1ull << (i % 64);
             m->s->nalloc++;
         }
 }

@@ -354,15 +354,15 @@ static void damage(int how, struct span *s)
 {
     struct bits *b = span_bits(s);
     if (how == 0)
-        b->alloc[0] ^= 1;
+        b->w[0].alloc ^= 1;
     if (how == 1)
         s->nalloc++;
     if (how == 2) { /* a bit behind the last slot, the count kept right */
-        b->alloc[s->nslots / 64] |= 1ull << s->nslots % 64;
-        b->alloc[0] &= ~1ull;
+        b->w[s->nslots / 64].alloc |= 1ull << s->nslots % 64;
+        b->w[0].alloc &= ~1ull;
     }
     if (how == 3) { /* a free slot below search */
-        b->alloc[0] &= ~1ull;
+        b->w[0].alloc &= ~1ull;
         s->nalloc--;
     }
 }

@@ -16,6 +16,12 @@ mkdir -p test && echo >test/check.h
 echo 'int sc_init, sc_free, sc_set_gc_percent, sc_set_memory_limit;' \
     >include/sancai.h
 
+# A line for each file of the library and the tool that there is now.
+draw_map()
+{
+    find src include tool -type f | sed 's/.*/| `&` | |/' >docs/map.md
+}
+
 compile()
 {
     for c in src/*/*.c; do
@@ -47,6 +53,7 @@ printf '#include "base.h"\nint base_one(void)\n{\n    return os_one();\n}\n' \
 # shellcheck disable=SC2016
 printf 'See `src/os/os.c`, `os_one()`.\n\n```\n`gone()`\n```\n' >docs/a.md
 compile
+draw_map
 tools/lint objects >found || { echo "a clean tree is not:"; cat found; exit 1; }
 
 # ---- Offences ----
@@ -78,6 +85,9 @@ printf '#include "../src/os/os.h"\n' >bench/bench.c
 # shellcheck disable=SC2016
 printf 'one\n`gone()` and `src/os/gone.c`\n`sc_gone`, `gone.c`\n' >>docs/a.md
 sed -i 's/^| `seed` .*/| `sead` | | |/' docs/knobs.md
+draw_map
+sed -i 's/`src.os.os.c`/`src\/os\/so.c`/; /long.c/d' docs/map.md
+line=$(grep -n 'so.c' docs/map.md | cut -d: -f1)
 compile
 tools/lint objects >found && { echo "offences pass:"; cat found; exit 1; }
 
@@ -96,6 +106,10 @@ expect "bench/bench.c:1: includes src/os/os.h, but sees only the public header"
 for t in '7: `gone()`' '7: `src/os/gone.c`' '8: `sc_gone`' '8: `gone.c`'; do
     expect "docs/a.md:$t is not in the tree"
 done
+expect "src/os/os.c:1: is not in docs/map.md"
+expect "tool/long.c:1: is not in docs/map.md"
+# shellcheck disable=SC2016
+expect "docs/map.md:$line: "'`src/os/so.c` is not in the tree'
 line=$(grep -n '^K(seed,' src/base/knob.def | cut -d: -f1)
 expect "src/base/knob.def:$line: seed is not in docs/knobs.md"
 line=$(grep -n 'sead' docs/knobs.md | cut -d: -f1)
