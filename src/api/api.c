@@ -296,12 +296,6 @@ static void free_object(struct object *o, const void *p)
         discard(o);
 }
 
-/* Tiny objects share a block: only the block could be freed. */
-static bool may_be_tiny(const struct object *o)
-{
-    return o->kind == KIND_NOSCAN && o->size == 32;
-}
-
 SC_API void sc_free(void *p)
 {
     struct object o;
@@ -310,11 +304,11 @@ SC_API void sc_free(void *p)
     struct thread *t = api_enter();
     if (!t)
         return;
-    if (!find(p, &o) || ((uintptr_t)p != o.base && !may_be_tiny(&o)))
+    if (!find(p, &o) || ((uintptr_t)p != o.base && !api_may_be_tiny(&o)))
         misuse("sc_free: %p is not the start of an object of the heap; give "
                "a pointer that an allocation function returned. Nothing was "
                "changed.", p);
-    else if (!may_be_tiny(&o))
+    else if (!api_may_be_tiny(&o))
         free_object(&o, p);
     thread_leave(t);
 }

@@ -19,6 +19,13 @@ void *new_object(size_t n, enum kind, const struct sc_shape *);
 
 void new_init(void);
 
+/* Noscan objects below 16 bytes share a block, which then is the object that is
+ * found: they can't be freed one by one. */
+INLINE bool api_may_be_tiny(const struct object *o)
+{
+    return o->kind == KIND_NOSCAN && o->size == 32;
+}
+
 /* ---- misuse (api.c) ---------------------------------------------------- */
 
 /* One line: what, where, what to do; aborts only if misuseabort is set. */

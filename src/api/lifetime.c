@@ -50,7 +50,7 @@ SC_API struct sc_cleanup_handle *sc_cleanup(void *obj, void (*fn)(void *),
                                             void *arg)
 {
     struct object o;
-    struct sc_cleanup_handle *h = sc_alloc_noscan(sizeof *h);
+    struct sc_cleanup_handle *h = new_object(sizeof *h, KIND_NOSCAN, 0);
     struct thread *t = h ? api_enter() : 0;
     if (!t)
         return 0;
@@ -107,13 +107,28 @@ SC_API int sc_cleanup_stop(struct sc_cleanup_handle *h)
 
 /* ---- Finalizers -------------------------------------------------------- */
 
-/* Small noscan objects share a block (api/new.c), which then is the object;
- * theirs are told apart by the pointer. */
-static enum special_do drop_finalizer(struct special *s, void *like)
+/* Tiny objects are told apart by the pointer alone. */
+struct old_finalizer {
+    uintptr_t exact;
+    bool tiny;
+};
+
+static enum special_do drop_finalizer(struct special *s, void *arg)
 {
-    const struct special *l = like;
-    bool same = s->exact == l->exact || !l->id;
-    return s->kind == SPECIAL_FINALIZER && same ? SPECIAL_DROP : SPECIAL_NEXT;
+    const struct old_finalizer *old = arg;
+    if (s->kind != SPECIAL_FINALIZER || (old->tiny && s->exact != old->exact))
+        return SPECIAL_NEXT;
+    return SPECIAL_DROP;
+}
+
+static int set_finalizer(struct thread *t, const struct object *o,
+                         const struct special *like)
+{
+    struct old_finalizer old = {like->exact, api_may_be_tiny(o)};
+    if (like->finalizer)
+        return add(t, like, drop_finalizer, &old);
+    special_each_of(o->base, drop_finalizer, &old);
+    return 0;
 }
 
 SC_API int sc_finalizer(void *obj, void (*fn)(void *, void *), void *arg)
@@ -122,14 +137,13 @@ SC_API int sc_finalizer(void *obj, void (*fn)(void *, void *), void *arg)
     struct thread *t = api_enter();
     if (!t)
         return ENOMEM;
-    int e = find_for("sc_finalizer", obj, &o) ? 0 : EINVAL;
-    struct special like = {.object = o.base, .exact = (uintptr_t)obj,
-                           .kind = SPECIAL_FINALIZER, .finalizer = fn,
-                           .arg = arg, .id = api_may_be_tiny(&o)};
-    if (!e && fn)
-        e = add(t, &like, drop_finalizer, &like);
-    else if (!e)
-        special_each_of(o.base, drop_finalizer, &like);
+    int e = EINVAL;
+    if (find_for("sc_finalizer", obj, &o)) {
+        struct special like = {.object = o.base, .exact = (uintptr_t)obj,
+                               .kind = SPECIAL_FINALIZER, .finalizer = fn,
+                               .arg = arg};
+        e = set_finalizer(t, &o, &like);
+    }
     thread_leave(t);
     return e;
 }
@@ -158,13 +172,16 @@ static int pin(const char *who, void *p, int change)
     struct thread *t = api_enter();
     if (!t)
         return ENOMEM;
-    int e = find_for(who, p, &o) ? 0 : EINVAL;
-    struct special like = {.object = o.base, .exact = (uintptr_t)p,
-                           .kind = SPECIAL_PIN, .id = 1};
-    if (!e && change > 0)
-        e = add(t, &like, count_pin, &k);
-    else if (!e)
-        special_each_of(o.base, count_pin, &k);
+    int e = EINVAL;
+    if (find_for(who, p, &o)) {
+        struct special like = {.object = o.base, .exact = (uintptr_t)p,
+                               .kind = SPECIAL_PIN, .id = 1};
+        e = 0;
+        if (change > 0)
+            e = add(t, &like, count_pin, &k);
+        else
+            special_each_of(o.base, count_pin, &k);
+    }
     thread_leave(t);
     if (!e && !k.found && change < 0) {
         misuse("sc_unpin: %p is not pinned; call it once for each sc_pin.", p);

@@ -44,7 +44,9 @@ static struct sc_weak *weak_of(struct thread *t, const struct object *o,
 SC_API struct sc_weak *sc_weak_new(void *p)
 {
     struct object o;
-    struct sc_weak *w = 0, *fresh = sc_alloc_noscan(sizeof *fresh);
+    /* Not a tiny one: it would share a block with objects, perhaps with p, and
+     * keep them. */
+    struct sc_weak *w = 0, *fresh = new_object(sizeof *fresh, KIND_NOSCAN, 0);
     struct thread *t = fresh ? thread_enter() : 0;
     if (!t)
         return 0;

@@ -152,7 +152,8 @@ INLINE uintptr_t stack_pointer(void)
 /* What a handshake function learns of its thread. */
 struct hand {
     struct thread *thread;     /* NULL: a thread that never called us */
-    uintptr_t sp, hi;          /* its stack from sp up */
+    uintptr_t sp;
+    uintptr_t lo, hi;          /* its own stack; sp may be on another */
     const struct os_context *context; /* interrupted by a signal, or NULL */
     uintptr_t tp;
     const uintptr_t *regs;

@@ -88,6 +88,7 @@ static void thread_joined(struct thread *t)
     save_registers(regs);
     struct hand h = {.thread = t,
                      .sp = stack_pointer(),
+                     .lo = t->stack.lo,
                      .hi = t->stack.hi,
                      .tp = t->stack.tp,
                      .regs = regs,

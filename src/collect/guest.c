@@ -142,19 +142,25 @@ static void guest_release(struct guest *g)
     os_wake(&g->state, 1);
 }
 
-static void guest_done(struct guest *g)
+/* False: nobody can tell where its stack is. */
+static bool guest_done(struct guest *g)
 {
     struct os_context *c = g->context;
+    struct os_stack s = {0, 0, 0};
+    bool ok = os_stack_of(g->tid, g->tp, c->sp, &s);
     struct hand h = {.sp = c->sp,
-                     .hi = os_mapping_end(c->sp),
+                     .lo = s.lo,
+                     .hi = s.hi,
                      .tp = g->tp,
                      .regs = c->regs,
                      .nregs = c->nregs,
                      .context = c,
                      .work = &guest_work};
-    guest_fn(&h);
+    if (ok)
+        guest_fn(&h);
     if (!guest_hold)
         guest_release(g);
+    return ok;
 }
 
 /* A thread that blocks our signal is held by tracing; H3 as in the handler. */
@@ -216,12 +222,28 @@ static bool guests_pass(bool *more)
                 ok = false;
         }
     for (int i = 0; i < k; i++) {
-        if (!guest_wait(asked[i]))
+        if (!guest_wait(asked[i]) ||
+            (load_seq(&asked[i]->state) == GUEST_HERE &&
+             !guest_done(asked[i])))
             ok = false;
-        else if (load_seq(&asked[i]->state) == GUEST_HERE)
-            guest_done(asked[i]);
     }
     return ok;
+}
+
+/* Those that were given up may come yet: they must not wait for us. */
+void guests_release(void)
+{
+    store_seq(&guests.asking, 0);
+    for (uint32_t i = 0; i < guests.nasked; i++) {
+        struct guest *g = &guests.slot[guests.asked[i]];
+        uint32_t s = GUEST_ASKED;
+        if (cas_seq(&g->state, &s, GUEST_LEFT))
+            continue;
+        while (load_seq(&g->state) == GUEST_COMING)
+            os_yield();
+        if (load_seq(&g->state) == GUEST_HERE)
+            guest_release(g);
+    }
 }
 
 /* Until a pass finds no new thread: a thread that had not answered yet may
@@ -235,19 +257,9 @@ bool guests_ask(hand_fn fn, bool hold)
     while (more && ok)
         ok = guests_pass(&more);
     if (!guest_hold)
-        store_seq(&guests.asking, 0);
+        guests_release();
     work_flush(&guest_work);
     return ok;
-}
-
-void guests_release(void)
-{
-    store_seq(&guests.asking, 0);
-    for (uint32_t i = 0; i < guests.nasked; i++) {
-        struct guest *g = &guests.slot[guests.asked[i]];
-        if (load_seq(&g->state) == GUEST_HERE)
-            guest_release(g);
-    }
 }
 
 int guests_init(void)

@@ -56,6 +56,7 @@ static void answer_next(struct thread *t, struct hand *h)
     bool hold = hs.hold;
     h->thread = t;
     h->tp = t->stack.tp;
+    h->lo = t->stack.lo;
     h->hi = t->stack.hi;
     h->work = &t->work;
     t->held_sp = h->sp;
@@ -141,6 +142,7 @@ static bool answer_for(struct thread *t, uint32_t n)
         return false;
     struct hand h = {.thread = t,
                      .sp = t->saved_sp,
+                     .lo = t->stack.lo,
                      .hi = t->stack.hi,
                      .tp = t->stack.tp,
                      .regs = t->saved_regs,
@@ -180,6 +182,7 @@ static void answer_traced(struct thread *t, uint32_t n)
             os_trace_set_pc(held, pc);
         struct hand h = {.thread = t,
                          .sp = c->sp,
+                         .lo = t->stack.lo,
                          .hi = t->stack.hi,
                          .tp = t->stack.tp,
                          .regs = c->regs,

@@ -98,16 +98,20 @@ static void scan_unsure(struct work *w, uintptr_t lo, uintptr_t hi)
 }
 
 /* The thread runs on a stack that is not its own (an alternate signal stack,
- * a coroutine): that one from sp up, and what is left of its own. */
+ * which the frame's range covers; a coroutine's: that one from sp up), and its
+ * own was left somewhere. */
 static NOINLINE void scan_other_stack(struct hand *h)
 {
-    uintptr_t lo = h->thread->stack.lo, hi = h->thread->stack.hi;
-    uintptr_t outer = h->context ? os_outer_sp(h->context, lo, hi) : 0;
-    mark_range(h->work, h->sp, os_mapping_end(h->sp));
-    if (outer)
-        mark_range(h->work, outer, hi);
+    const struct os_context *c = h->context;
+    uintptr_t outer = 0;
+    if (c && c->on_alternate)
+        outer = os_outer_sp(c, h->lo, h->hi);
     else
-        scan_unsure(h->work, lo, hi);
+        mark_range(h->work, h->sp, os_mapping_end(h->sp));
+    if (outer)
+        mark_range(h->work, outer, h->hi);
+    else
+        scan_unsure(h->work, h->lo, h->hi);
 }
 
 RACY void root_scan_thread(struct hand *h)
@@ -119,8 +123,7 @@ RACY void root_scan_thread(struct hand *h)
     const struct os_context *c = h->context;
     if (c && c->frame_lo)
         mark_range(w, c->frame_lo, c->frame_hi);
-    struct thread *t = h->thread;
-    if (t && (h->sp < t->stack.lo || h->sp >= t->stack.hi)) {
+    if (h->sp - h->lo >= h->hi - h->lo) {
         scan_other_stack(h);
     } else {
         mark_range(w, align_down(h->sp, 8), h->hi);

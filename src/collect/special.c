@@ -121,7 +121,7 @@ bool special_add_unless(const struct special *like, special_fn fn, void *arg)
         return false;
     *s = *like;
     lock_take(&k->lock);
-    bool stopped = each(k, like->object, fn, arg);
+    bool stopped = fn && each(k, like->object, fn, arg);
     bool in = !stopped && insert(k, s);
     lock_drop(&k->lock);
     if (!in)
@@ -129,16 +129,11 @@ bool special_add_unless(const struct special *like, special_fn fn, void *arg)
     return in || stopped;
 }
 
-static enum special_do look_no_further(struct special *s, void *arg)
-{
-    return SPECIAL_NEXT;
-}
-
 uint64_t special_add(const struct special *like)
 {
     struct special s = *like;
     s.id = add_relaxed(&ids, 1) + 1;
-    return special_add_unless(&s, look_no_further, 0) ? s.id : 0;
+    return special_add_unless(&s, 0, 0) ? s.id : 0;
 }
 
 void special_free(struct special *s) { meta_pool_put(&pool, s); }

@@ -10,9 +10,9 @@
  * sees; so the reader does the collector's work itself:
  *
  *   IDLE         nothing to do: the reader's stack will be scanned
- *   MARKING      shade the object
- *   TERMINATING  move the state back to MARKING (so that the collector goes
- *                round once more), then shade
+ *   MARKING      shade the object, unless it is marked
+ *   TERMINATING  the same, but first move the state back to MARKING, so that
+ *                the collector goes round once more
  *   CENSUS       it is decided: the object if it is marked, else NULL
  *
  * The reader is inside us meanwhile, so no handshake comes between its look at
@@ -26,6 +26,14 @@ bool object_is_marked(uintptr_t a)
     return object_find(a, &o) && object_marked(&o);
 }
 
+/* Objects that are marked need nothing: else a program that never stops reading
+ * would send the collector round for ever. */
+static bool needs_shade(uintptr_t a)
+{
+    struct object o;
+    return object_find(a, &o) && !object_marked(&o);
+}
+
 uintptr_t weak_strengthen(struct thread *t, uintptr_t a, uintptr_t judge)
 {
     for (;;) {
@@ -34,6 +42,8 @@ uintptr_t weak_strengthen(struct thread *t, uintptr_t a, uintptr_t judge)
             return a;
         if (s == GC_CENSUS)
             return object_is_marked(judge) ? a : 0;
+        if (!needs_shade(a) && (judge == a || !needs_shade(judge)))
+            return a;
         if (s == GC_TERMINATING && !cas_seq(&gc.state, &s, GC_MARKING))
             continue;
         barrier_shade(t, a);

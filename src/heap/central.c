@@ -8,6 +8,9 @@
  * not noticed a new generation still puts and takes consistently.  Taking a
  * span off a list makes the taker its owner; owners sweep without a lock.
  *
+ * A span that is being swept is on no list, so empty lists do not say that
+ * sweeping has ended; `sweepers` counts who may hold one.
+ *
  * Lock: one per class, for the four list heads and the links.
  */
 #include "heap.h"
@@ -17,6 +20,7 @@
 #define SWEEP_TRIES 100
 
 static struct central centrals[CLASSES + 1];
+static _Atomic uint32_t sweepers; /* raised before a look at unswept lists */
 
 void central_init(void)
 {
@@ -44,7 +48,7 @@ static struct span *pop(struct central *k, uint32_t *head)
     struct span *s = 0;
     if (*head != NO_PAGE) {
         s = span_at(*head);
-        store_relaxed(head, s->next);
+        store_release(head, s->next); /* central_wait_sweepers reads it */
         s->next = NO_PAGE;
     }
     lock_drop(&k->lock);
@@ -79,20 +83,24 @@ static struct span *sweep_owned(struct span *s)
     return s;
 }
 
-/* A swept span with room, from the unswept list `head`. */
-static struct span *sweep_for_room(struct central *k, uint32_t *head)
+/* A swept span with room, from the list `head` that is unswept as of gen.  The
+ * lists change roles when heap.gen moves, which may be between the caller's look
+ * at it and here: a span that others have swept since then is left alone, for
+ * its mark bits are clear. */
+static struct span *sweep_for_room(struct central *k, uint32_t *head,
+                                   uint32_t gen)
 {
-    for (int i = 0; i < SWEEP_TRIES; i++) {
-        struct span *s = pop(k, head);
-        if (!s)
-            return 0;
-        s = sweep_owned(s);
-        if (s && s->nalloc < s->nslots)
-            return s;
-        if (s)
-            central_give(s);
+    struct span *s = 0;
+    if (load_relaxed(head) == NO_PAGE)
+        return 0;
+    sweep_enter();
+    for (int i = 0; i < SWEEP_TRIES && (s = pop(k, head)); i++) {
+        bool stale = s->gen != gen - 2;
+        if (!stale && (!(s = sweep_owned(s)) || s->nalloc < s->nslots))
+            stale = false;
     }
-    return 0;
+    sweep_leave();
+    return s;
 }
 
 struct span *central_take(unsigned class, uint32_t gen,
@@ -103,9 +111,9 @@ struct span *central_take(unsigned class, uint32_t gen,
     struct span *s = pop(k, &k->partial[swept]);
     /* A thread that is a generation behind must not sweep. */
     if (!s && gen == load_relaxed(&heap.gen)) {
-        s = sweep_for_room(k, &k->partial[!swept]);
+        s = sweep_for_room(k, &k->partial[!swept], gen);
         if (!s)
-            s = sweep_for_room(k, &k->full[!swept]);
+            s = sweep_for_room(k, &k->full[!swept], gen);
     }
     if (s)
         s->state = SPAN_CACHED;

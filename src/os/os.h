@@ -125,9 +125,13 @@ struct os_stack {
 /* Of the calling thread; not in a handler.  Touches no heap of ours. */
 int os_stack_self(struct os_stack *);
 uintptr_t os_thread_pointer(void); /* [signal] */
-/* End of the mapping that holds address a, from the kernel's own list; 0 if
- * unmapped.  [signal] */
-uintptr_t os_mapping_end(uintptr_t a);
+/* Of another thread, which is held at sp (on whatever stack); false if the
+ * kernel doesn't tell. */
+bool os_stack_of(int tid, uintptr_t tp, uintptr_t sp, struct os_stack *);
+/* The mapping that holds address a, from the kernel's own list; false if it
+ * is unmapped.  [signal] */
+bool os_mapping(uintptr_t a, uintptr_t *lo, uintptr_t *hi);
+uintptr_t os_mapping_end(uintptr_t a); /* 0 if unmapped [signal] */
 
 /* Thread-local blocks of loaded modules (os_modules_load), and the thread's
  * descriptor with its pthread_setspecific values.  tp: of that thread, which

@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 
 /* A weak reference doesn't pull the loader into a static program. */
@@ -124,11 +125,12 @@ struct maps_query {
 };
 #define MAPS_QUERY _IOWR('f', 17, struct maps_query)
 
-/* False if the kernel is too old to say. */
-static bool maps_ask(int fd, uintptr_t a, uintptr_t *end)
+/* False if the kernel is too old to say.  *end 0: a is unmapped. */
+static bool maps_ask(int fd, uintptr_t a, uintptr_t *lo, uintptr_t *end)
 {
     struct maps_query q = {.size = sizeof q, .address = a};
     long r = OS_CALL3(SYS_ioctl, fd, MAPS_QUERY, &q);
+    *lo = (uintptr_t)q.start;
     *end = r == 0 ? (uintptr_t)q.end : 0;
     return r == 0 || r == -ENOENT;
 }
@@ -151,31 +153,62 @@ static void maps_byte(struct maps *m, char c)
                               (uintptr_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
-static uintptr_t maps_read(int fd, uintptr_t a)
+static void maps_read(int fd, uintptr_t a, uintptr_t *lo, uintptr_t *end)
 {
     char b[OS_BUFFER];
     struct maps m = {{0, 0}, 0};
-    uintptr_t end = 0;
     long n;
-    while (end == 0 && (n = os_read(fd, b, sizeof b)) > 0)
-        for (long i = 0; i < n && end == 0; i++) {
+    *end = 0;
+    while (*end == 0 && (n = os_read(fd, b, sizeof b)) > 0)
+        for (long i = 0; i < n && *end == 0; i++) {
             maps_byte(&m, b[i]);
-            if (m.field == 2 && a >= m.number[0] && a < m.number[1])
-                end = m.number[1];
+            if (m.field == 2 && a >= m.number[0] && a < m.number[1]) {
+                *lo = m.number[0];
+                *end = m.number[1];
+            }
         }
-    return end;
+}
+
+bool os_mapping(uintptr_t a, uintptr_t *lo, uintptr_t *hi)
+{
+    int fd = os_open("/proc/self/maps");
+    if (fd < 0)
+        return false;
+    if (!maps_ask(fd, a, lo, hi))
+        maps_read(fd, a, lo, hi);
+    os_close(fd);
+    return *hi != 0;
 }
 
 uintptr_t os_mapping_end(uintptr_t a)
 {
-    uintptr_t end;
-    int fd = os_open("/proc/self/maps");
-    if (fd < 0)
-        return 0;
-    if (!maps_ask(fd, a, &end))
-        end = maps_read(fd, a);
-    os_close(fd);
-    return end;
+    uintptr_t lo, hi;
+    return os_mapping(a, &lo, &hi) ? hi : 0;
+}
+
+/* ---- The stack of another thread --------------------------------------- */
+
+/* The C library puts a thread's descriptor at the top of its stack; what the
+ * kernel joined to that mapping above is somebody else's and may go away. */
+bool os_stack_of(int tid, uintptr_t tp, uintptr_t sp, struct os_stack *s)
+{
+    uintptr_t main_top = getauxval(AT_RANDOM), lo, hi;
+    s->tp = tp;
+    if (!os_mapping(sp, &s->lo, &s->hi))
+        return false;
+    if (main_top - s->lo < s->hi - s->lo)
+        return true;
+    if (tp - s->lo >= s->hi - s->lo) { /* sp is on an alternate stack */
+        bool first = tid == os_pid();
+        if (!os_mapping(first ? main_top : tp, &s->lo, &s->hi))
+            return false;
+        if (first)
+            return true;
+    }
+    os_descriptor(tp, &lo, &hi);
+    if (hi < s->hi)
+        s->hi = hi;
+    return true;
 }
 
 /* ---- Thread-local blocks ----------------------------------------------- */

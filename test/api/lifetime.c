@@ -328,14 +328,19 @@ static void make_resurrected(void *unused)
     CHECK(sc_cleanup(n, count, (void *)5));
 }
 
+static void check_resurrected(void *unused)
+{
+    CHECK_EQ(saved[1]->stamp, STAMP);
+    CHECK_EQ(saved[1]->next->stamp, STAMP);
+}
+
 BOTH(finalizers_may_resurrect)
 {
     apart(make_resurrected, 0);
     collect(1);
     CHECK_EQ(runs, 1);
     collect(3);
-    CHECK_EQ(saved[1]->stamp, STAMP);
-    CHECK_EQ(saved[1]->next->stamp, STAMP);
+    apart(check_resurrected, 0);
     CHECK_EQ(ran[5], 0);
     sc_store(&saved[1], 0);
     collect(2);
@@ -524,13 +529,18 @@ static void make_pinned(void *unused)
     keep[0] = (void *)~(uintptr_t)p; /* hidden */
 }
 
+static void unpin(void *unused)
+{
+    CHECK_EQ(sc_unpin((void *)~(uintptr_t)keep[0]), 0);
+}
+
 BOTH(pins_are_counted)
 {
     apart(make_pinned, 0);
     for (int i = 0; i < 3; i++) {
         collect(1);
         CHECK_EQ(runs, 0);
-        CHECK_EQ(sc_unpin((void *)~(uintptr_t)keep[0]), 0);
+        apart(unpin, 0);
     }
     collect(2);
     CHECK_EQ(runs, 1);

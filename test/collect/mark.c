@@ -305,6 +305,31 @@ TEST(every_kind_5) { mark_and_compare(5); }
 TEST(every_kind_20) { mark_and_compare(20); }
 TEST(every_kind_dense) { mark_and_compare(300); }
 
+/* What the words of object o of an area refer to, the slow way. */
+static void reach_fields(const struct area *a, uintptr_t base)
+{
+    const uintptr_t *word = (const uintptr_t *)base;
+    for (size_t i = 0; i < a->scanned / 8; i++)
+        if (holds_pointer(a, i))
+            reach(word[i]);
+}
+
+/* Finalizable objects: all that they lead to is marked, they are not. */
+TEST(fields_of_objects_that_stay_white)
+{
+    struct work w = {0};
+    setup(5);
+    for (unsigned i = 0; i < nareas; i += 1 + rnd(5)) {
+        struct span *s = area[i].m.s;
+        uintptr_t base = span_start(s) + rnd(s->nslots) * s->size;
+        reach_fields(&area[i], base);
+        mark_fields(&w, base);
+    }
+    reach_all(0, 0);
+    CHECK_EQ(drain_all(&w), work_expected);
+    compare_marks();
+}
+
 /* Spans that hold keys of ephemerons: each key that is marked is told of,
  * once, also those of kinds that are not scanned. */
 TEST(keys_are_told_of)

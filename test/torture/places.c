@@ -1,30 +1,18 @@
 /* places.c: an object whose only pointer stands in one certain place survives
- * whole cycles.  links: lib
- *
- *   main                            hider (attached, or a foreign thread)
- *   keeper = object
- *   start hider(masked pointer) -->  unmasks it into the place, hidden = 1
- *   keeper = NULL
- *   target = cycles done + 3         looks at nothing until then
- *   join  <----------------------    takes it out of the place, looks at it
+ * whole cycles: registers, stacks, signal frames.  links: lib
  *
  * Registers are filled by assembly, which leaves no copy behind.  "Across"
  * means: in a register that functions must preserve, while one is called.
- * "With a handler" means: a signal handler of the program runs on top
- * meanwhile, on the same stack or on an alternate one.
+ * "Under a handler": a signal handler of the program runs on top meanwhile, on
+ * the same stack or on an alternate one.  (The game: hide.h.)
  */
-#include "torture.h"
+#include "hide.h"
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <sys/syscall.h>
 
-__attribute__((used)) volatile uint64_t hide_target;
-__attribute__((used)) volatile uint32_t hidden;
 __attribute__((used)) void (*volatile across_fn)(void);
-
-typedef Canary *hide_fn(uintptr_t masked);
-typedef Canary *take_fn(void);
 
 /* ---- Assembly ---------------------------------------------------------- */
 
@@ -122,69 +110,13 @@ __asm__(HEAD("hide_stack") ENTER "mvn x0, x0; str x0, [sp, #-32]!;"
 REGISTERS(DECLARE_HIDE)
 PRESERVED(DECLARE_ACROSS)
 
-/* ---- The game ---------------------------------------------------------- */
-
-static Canary *keeper;
-static volatile int handler_runs;
-
-struct hider {
-    hide_fn *fn;
-    uintptr_t masked;
-    uint64_t id;
-    int foreign;
-    char *alternate; /* signal stack, or NULL */
-};
-
-static void *hider_main(void *arg)
-{
-    struct hider *h = arg;
-    stack_t s = {.ss_sp = h->alternate, .ss_size = 65536};
-
-    if (h->alternate)
-        sigaltstack(&s, NULL);
-    if (!h->foreign)
-        sc_thread_attach();
-    scrub();
-    Canary *c = h->fn(h->masked);
-    canary_is(c, h->id);
-    canary_is(c->next, ~h->id);
-    return NULL;
-}
+/* ---- Handlers ---------------------------------------------------------- */
 
 static void on_usr1(int sig)
 {
     handler_runs = 1;
     while (cycles_done < hide_target)
         ;
-}
-
-enum { NO_HANDLER, HANDLER, HANDLER_ALTERNATE };
-
-static void hide_once(hide_fn *fn, int foreign, int handler)
-{
-    static uint64_t id = 1;
-    struct hider h = {fn, 0, ++id, foreign, NULL};
-    pthread_t t;
-
-    if (handler == HANDLER_ALTERNATE)
-        h.alternate = malloc(65536);
-    hide_target = UINT64_MAX;
-    hidden = handler_runs = 0;
-    h.masked = canary_masked(h.id);
-    STORE(&keeper, (Canary *)~h.masked);
-    t = spawn(hider_main, &h);
-    while (!hidden)
-        sched_yield();
-    if (handler != NO_HANDLER) {
-        pthread_kill(t, SIGUSR1);
-        while (!handler_runs)
-            sched_yield();
-    }
-    STORE(&keeper, NULL);
-    scrub();
-    hide_target = cycles_done + 3;
-    pthread_join(t, NULL);
-    free(h.alternate);
 }
 
 static void hide(const char *name, hide_fn *fn, int foreign, int handler)
