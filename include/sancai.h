@@ -51,10 +51,10 @@ SC_API void *sc_alloc_noscan(size_t n) SC_MALLOC;
  * are zero, except in noscan blocks.  On failure NULL, and p is as it was. */
 SC_API void *sc_realloc(void *p, size_t n);
 
-/* A hint that p is not needed any more; never required.  The object's own
- * references are dropped from the next cycle on, a large object's memory goes
- * back at once, and its address is not used again before a cycle has proved
- * that nothing refers to it.  A second sc_free of p is reported. */
+/* A hint that p is not needed any more; never required, and safe: a large
+ * object's memory (1 MiB or more) goes back at once and reads as zero from then
+ * on, but no address is used again before a cycle has proved that nothing
+ * refers to it.  A second sc_free of p is reported. */
 SC_API void sc_free(void *p);
 
 /* Usable bytes of the object that p points into; 0 if p is not in one. */

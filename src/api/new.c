@@ -6,16 +6,15 @@
  *           the next span: central list, swept on the way, or fresh pages
  *           an emergency cycle; then NULL with ENOMEM
  *
- * The functions in section sc_fast are the fast path: straight-line code whose
- * only effect is the store to run.cur.  A handshake may interrupt them
- * anywhere (cache.c, C1 to C3; handshake.c looks at the program counter).
+ * The fast path is straight-line code whose only effect is the store to
+ * run.cur.  A handshake may interrupt it anywhere, even under a handler of the
+ * program's (cache.c, C1 to C3).
  */
 #include <errno.h>
 #include <string.h>
 
 #include "api.h"
 
-#define SC_FAST __attribute__((section("sc_fast")))
 #define TINY_BLOCK 32   /* shared by noscan objects below 16 bytes */
 #define TINY_CLASS 1    /* size class of 32 bytes */
 #define FAST_MAX 1024
@@ -172,12 +171,6 @@ static unsigned class_for(size_t n, enum kind kind,
     return class_of_shape(shape, n);
 }
 
-/* For what learns its class late: the taking itself lies in the section. */
-static SC_FAST NOINLINE void *take_late(unsigned c)
-{
-    return fast_take(cache_self, fast_of(c));
-}
-
 void *new_object(size_t n, enum kind kind, const struct sc_shape *shape)
 {
     if (!api_start())
@@ -187,7 +180,7 @@ void *new_object(size_t n, enum kind kind, const struct sc_shape *shape)
     unsigned c = class_for(n, kind, shape);
     if (unlikely(c == CLASSES)) /* class numbers are used up */
         return new_large(n, kind, shape, false);
-    void *p = take_late(c);
+    void *p = fast_take(cache_self, fast_of(c));
     return likely(p) ? p : new_small(c);
 }
 
@@ -199,7 +192,7 @@ static COLD void *alloc_any(size_t n)
     return new_object(padded(n), KIND_CONSERVATIVE, 0);
 }
 
-SC_API SC_FAST void *sc_alloc(size_t n)
+SC_API void *sc_alloc(size_t n)
 {
     if (unlikely(n >= FAST_MAX))
         return alloc_any(n);
@@ -231,7 +224,7 @@ static COLD void *tiny_block(size_t n)
 }
 
 /* Ends strictly inside the block: one past the end is inside as well. */
-static SC_FAST void *new_tiny(size_t n)
+static void *new_tiny(size_t n)
 {
     struct run *r = &cache_self->tiny;
     uintptr_t p = align_up(r->cur, tiny_align(n));
@@ -246,7 +239,7 @@ static COLD void *alloc_noscan_any(size_t n)
     return new_object(padded(n), KIND_NOSCAN, 0);
 }
 
-SC_API SC_FAST void *sc_alloc_noscan(size_t n)
+SC_API void *sc_alloc_noscan(size_t n)
 {
     if (n < 16)
         return new_tiny(n);
@@ -299,7 +292,7 @@ static COLD void *new_untyped(size_t n, int noscan)
     return new_object(n, KIND_CONSERVATIVE, 0);
 }
 
-SC_API SC_FAST void *sc_new_one(struct sc_layout *l, size_t n, int noscan)
+SC_API void *sc_new_one(struct sc_layout *l, size_t n, int noscan)
 {
     if (unlikely(!l))
         return new_untyped(n, noscan);
@@ -320,7 +313,7 @@ INLINE void *many_fast(const struct sc_shape *s, size_t bytes)
     return fast_take(cache_self, fast_of(c));
 }
 
-SC_API SC_FAST void *sc_new_many(struct sc_layout *l, size_t n, size_t size,
+SC_API void *sc_new_many(struct sc_layout *l, size_t n, size_t size,
                          int noscan)
 {
     size_t bytes;

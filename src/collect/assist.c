@@ -129,6 +129,22 @@ static void stress(struct thread *t)
     cycle_request();
 }
 
+/* A cycle was asked for, but the collector has not had a CPU yet and the heap
+ * is past its goal already: this thread lends it one, for 10 ms at most. */
+static void wait_for_start(struct thread *t)
+{
+    static _Atomic uint32_t never;
+    for (int i = 0; i < WAITS && cycle_asked() &&
+                    gc_heap_live() >= load_relaxed(&gc.goal); i++)
+        thread_wait(t, &never, 0, WAIT_NS);
+}
+
+static void ask_for_cycle(struct thread *t)
+{
+    cycle_request();
+    wait_for_start(t);
+}
+
 void assist_before(struct thread *t, size_t bytes)
 {
     sweep_pay(bytes);
@@ -141,7 +157,7 @@ void assist_before(struct thread *t, size_t bytes)
     }
     if (!load_relaxed(&gc.marking) &&
         gc_heap_live() >= load_relaxed(&gc.trigger) && !policy_rests())
-        cycle_request();
+        ask_for_cycle(t);
     if (unlikely(knobs.gcstress))
         stress(t);
 }

@@ -62,6 +62,19 @@ uintptr_t barrier_restart(uintptr_t pc)
     return pc - start < (uintptr_t)barrier_store_end - start ? start : pc;
 }
 
+/* A handler of the program may have interrupted the sequence, and been hit by
+ * our signal in its turn.  Nothing in the sequence is ever a return address, so
+ * a stack word that points inside it is the program counter that the outer
+ * handler will return to. */
+RACY void barrier_restart_frames(uintptr_t lo, uintptr_t hi)
+{
+    uintptr_t start = (uintptr_t)barrier_store_start;
+    size_t inside = (uintptr_t)barrier_store_end - start;
+    for (uintptr_t a = align_up(lo, 8); a + 8 <= hi; a += 8)
+        if (unlikely(*(uintptr_t *)a - start < inside))
+            *(uintptr_t *)a = start;
+}
+
 void barrier_flush(struct thread *t)
 {
     t->work.parent = 0;

@@ -158,7 +158,6 @@ struct hand {
     uintptr_t tp;
     const uintptr_t *regs;
     int nregs;
-    bool in_fast_path;         /* the allocation may be half done */
     struct work *work;         /* where found objects go */
 };
 typedef void (*hand_fn)(struct hand *);
@@ -253,6 +252,9 @@ INLINE void barrier_shade_if(struct thread *t, const void *p)
 void barrier_flush(struct thread *);
 /* If pc lies in the restartable store, its start; else pc. */
 uintptr_t barrier_restart(uintptr_t pc);
+/* The same for stores that handlers of the program interrupted, whose program
+ * counters lie in signal frames among the words [lo, hi) of a stack. */
+void barrier_restart_frames(uintptr_t lo, uintptr_t hi);
 
 /* ---- special.c: cleanups, finalizers, weak, ephemerons, pins ----------- */
 
@@ -389,6 +391,7 @@ void cycle_run(bool forced, bool periodic);
 void cycle_collect(struct thread *);
 void cycle_request(void);           /* asks for one; does not wait */
 void cycle_start_thread(void);
+bool cycle_asked(void);
 bool cycle_running(void);
 /* Waits, at most ns, for the end of the cycle that runs or was asked for;
  * false at once if there is none. */

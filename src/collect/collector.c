@@ -117,6 +117,12 @@ void cycle_collect(struct thread *t)
         thread_wait(t, &col.served, s, UINT64_MAX);
 }
 
+/* Asked for, and not begun. */
+bool cycle_asked(void)
+{
+    return load_relaxed(&col.requested) && !load_relaxed(&col.running);
+}
+
 bool cycle_running(void) { return load_seq(&col.running); }
 
 bool cycle_wait(struct thread *t, uint64_t ns)

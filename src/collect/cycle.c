@@ -31,6 +31,23 @@ static struct {
 
 static void hand_nothing(struct hand *h) {}
 
+/* H1: answering is all there is to it, but for stores that were interrupted
+ * between their check and their store. */
+static void hand_barrier_on(struct hand *h)
+{
+    const struct os_context *c = h->context;
+    if (!c)
+        return; /* it answers from inside us: no such store is under way */
+    if (h->sp >= h->lo && h->sp < h->hi)
+        barrier_restart_frames(h->sp, h->hi);
+    if (c->frame_lo)
+        barrier_restart_frames(c->frame_lo, c->frame_hi);
+}
+
+/* A signal may have hit the allocation's fast path, directly or under a
+ * handler of the program's: the slot at cur must stay. */
+static bool interrupted(const struct hand *h) { return h->context; }
+
 /* H2: from here on this thread is black: its stack is scanned, what it
  * allocates is marked. */
 static void hand_black(struct hand *h)
@@ -38,7 +55,7 @@ static void hand_black(struct hand *h)
     struct thread *t = h->thread;
     if (t) {
         barrier_flush(t);
-        cache_retire(&t->cache, h->in_fast_path, true);
+        cache_retire(&t->cache, interrupted(h), true);
         t->cache.black = true;
         t->seen_cycle = load_relaxed(&gc.cycle);
         t->assist_debt = 0;
@@ -74,7 +91,7 @@ static void hand_retire(struct hand *h)
     struct thread *t = h->thread;
     if (!t)
         return;
-    cache_retire(&t->cache, h->in_fast_path, false);
+    cache_retire(&t->cache, interrupted(h), false);
     t->cache.black = false;
     t->cache.gen = load_relaxed(&heap.gen);
 }
@@ -142,11 +159,17 @@ static bool terminate(void)
     return false;
 }
 
+/* From here on threads that attach are black. */
 static void go_black(void)
 {
     gc.black = true;
-    cyc.live_at_black = load_relaxed(&heap.live_bytes);
     store_seq(&gc.state, GC_MARKING);
+}
+
+/* After H2: what each thread gave back of its runs is off the count by now. */
+static void all_black(void)
+{
+    cyc.live_at_black = load_relaxed(&heap.live_bytes);
 }
 
 static bool mark_concurrently(bool urgent, bool periodic)
@@ -154,9 +177,10 @@ static bool mark_concurrently(bool urgent, bool periodic)
     struct cycle_report *r = &cyc.report;
     uint64_t t0 = os_now(), c0 = os_thread_cpu();
     store_seq(&gc.marking, 1);
-    bool ok = handshake_run(hand_nothing, false, true);
+    bool ok = handshake_run(hand_barrier_on, false, true);
     go_black();
     ok = ok && handshake_run(hand_black, false, true);
+    all_black();
     uint64_t t1 = os_now();
     r->begin_wall = t1 - t0;
     r->begin_cpu = os_thread_cpu() - c0;
@@ -175,6 +199,28 @@ static bool mark_concurrently(bool urgent, bool periodic)
     return true;
 }
 
+static void reset_counts(void)
+{
+    store_relaxed(&gc.bytes_marked, 0);
+    store_relaxed(&gc.scan_work, 0);
+    store_relaxed(&gc.credit, 0);
+    store_relaxed(&gc.stack_scanned, 0);
+    store_relaxed(&gc.globals_scanned, 0);
+    store_relaxed(&gc.overflow, false);
+}
+
+/* All threads are held and go on without barriers: a black object may get a
+ * white child, a grey one may lose it.  So nobody was scanned, nothing was
+ * marked. */
+static void forget_roots(void)
+{
+    for (struct thread *t = threads.all; t; t = t->next)
+        t->cache.black = false;
+    work_discard(&cyc.work);
+    mark_clear_all();
+    reset_counts();
+}
+
 /* Holds all threads with their roots scanned, and with the loader's list of
  * libraries as it was taken stock of. */
 static bool hold_world(hand_fn fn)
@@ -184,6 +230,8 @@ static bool hold_world(hand_fn fn)
         bool ok = handshake_run(fn, true, true);
         if (ok && os_modules_current())
             return true;
+        if (fn == hand_black)
+            forget_roots();
         handshake_release();
         if (!ok)
             return false;
@@ -199,9 +247,12 @@ static bool mark_world_held(void)
     struct cycle_report *r = &cyc.report;
     uint64_t t0 = os_now();
     r->stopped = true;
-    go_black();
     if (!hold_world(hand_black))
         return false;
+    /* Not before: a thread that attached meanwhile would have been black, with
+     * objects that nobody scans, and without a barrier. */
+    go_black();
+    all_black();
     uint64_t t1 = os_now();
     drain_begin(false);
     mark_all(true, false);
@@ -255,9 +306,10 @@ static void flip(void)
     add_relaxed(&heap.gen, 2);
     lock_drop(&threads.lock);
     handshake_run(hand_retire, false, false);
+    int64_t black = (int64_t)(live - cyc.live_at_black);
     store_relaxed(&gc.live_base, live);
-    store_relaxed(&gc.heap_marked, load_relaxed(&gc.bytes_marked) + live -
-                                       cyc.live_at_black);
+    store_relaxed(&gc.heap_marked, load_relaxed(&gc.bytes_marked) +
+                                       (uint64_t)(black > 0 ? black : 0));
 }
 
 /* A thread could not be reached, so what it holds is unknown: nothing may be
@@ -275,16 +327,6 @@ static void abandon(void)
     handshake_run(hand_retire, false, false);
     work_discard(&cyc.work);
     mark_clear_all();
-}
-
-static void reset_counts(void)
-{
-    store_relaxed(&gc.bytes_marked, 0);
-    store_relaxed(&gc.scan_work, 0);
-    store_relaxed(&gc.credit, 0);
-    store_relaxed(&gc.stack_scanned, 0);
-    store_relaxed(&gc.globals_scanned, 0);
-    store_relaxed(&gc.overflow, false);
 }
 
 static void sum_up(uint64_t start, uint64_t assist_before_cycle)

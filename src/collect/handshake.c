@@ -82,16 +82,6 @@ static void answer(struct thread *t, struct hand *h)
     t->answering = false;
 }
 
-/* The fast allocation path lies in a section of its own (api/new.c). */
-extern const char __start_sc_fast[] __attribute__((weak));
-extern const char __stop_sc_fast[] __attribute__((weak));
-
-static bool in_fast_path(uintptr_t pc)
-{
-    return pc - (uintptr_t)__start_sc_fast <
-           (uintptr_t)(__stop_sc_fast - __start_sc_fast);
-}
-
 static void on_signal(struct os_context *c)
 {
     uintptr_t pc = barrier_restart(c->pc);
@@ -113,7 +103,6 @@ static void on_signal(struct os_context *c)
                      .regs = c->regs,
                      .nregs = c->nregs,
                      .context = c};
-    h.in_fast_path = in_fast_path(pc);
     answer(t, &h);
 }
 
@@ -188,7 +177,6 @@ static void answer_traced(struct thread *t, uint32_t n)
                          .regs = c->regs,
                          .nregs = c->nregs,
                          .context = c,
-                         .in_fast_path = in_fast_path(pc),
                          .work = &t->work};
         t->held_sp = h.sp;
         hs.fn(&h);

@@ -270,10 +270,14 @@ void mark_clear_all(void)
                 store_relaxed(&heap.bits[page].w[i].mark, 0);
 }
 
+/* Threads count whole runs when they take them, and take off what they give
+ * back later: the sum may be short for a while, never below nothing. */
 uint64_t gc_heap_live(void)
 {
-    return load_relaxed(&gc.heap_marked) + load_relaxed(&heap.live_bytes) -
-           load_relaxed(&gc.live_base);
+    int64_t live = (int64_t)(load_relaxed(&gc.heap_marked) +
+                             load_relaxed(&heap.live_bytes) -
+                             load_relaxed(&gc.live_base));
+    return live > 0 ? (uint64_t)live : 0;
 }
 
 SC_API void sc_mark(struct sc_marker *m, const void *p)

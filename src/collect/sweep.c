@@ -63,6 +63,8 @@ void sweep_finish(void)
     store_relaxed(&sweep.cursor, 0);
     while (sweep_some(64)) /* from the start: the cursor may have raced */
         continue;
+    /* The next cycle may mark without another handshake before it. */
+    central_wait_sweepers();
     store_relaxed(&heap.unswept_pages, 0);
     store_release(&sweep.done, true);
     add_relaxed(&sweep_ns, os_thread_cpu() - begin);

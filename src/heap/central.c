@@ -84,22 +84,36 @@ static struct span *sweep_owned(struct span *s)
 }
 
 /* A swept span with room, from the list `head` that is unswept as of gen.  The
- * lists change roles when heap.gen moves, which may be between the caller's look
- * at it and here: a span that others have swept since then is left alone, for
- * its mark bits are clear. */
+ * lists change roles when heap.gen moves, which may be between the caller's
+ * look at it and here: a span that others have swept since then is left alone,
+ * for its mark bits are clear. */
+static struct span *try_for_room(struct central *k, uint32_t *head,
+                                 uint32_t gen)
+{
+    for (int i = 0; i < SWEEP_TRIES; i++) {
+        struct span *s = pop(k, head);
+        bool swept = s && s->gen != gen - 2;
+        if (!s)
+            return 0;
+        if (!swept && !(s = sweep_owned(s)))
+            continue;
+        if (!swept && s->nalloc < s->nslots)
+            return s;
+        central_give(s);
+        if (swept)
+            return 0;
+    }
+    return 0;
+}
+
 static struct span *sweep_for_room(struct central *k, uint32_t *head,
                                    uint32_t gen)
 {
-    struct span *s = 0;
     if (load_relaxed(head) == NO_PAGE)
         return 0;
-    sweep_enter();
-    for (int i = 0; i < SWEEP_TRIES && (s = pop(k, head)); i++) {
-        bool stale = s->gen != gen - 2;
-        if (!stale && (!(s = sweep_owned(s)) || s->nalloc < s->nslots))
-            stale = false;
-    }
-    sweep_leave();
+    __atomic_fetch_add(&sweepers, 1, __ATOMIC_SEQ_CST);
+    struct span *s = try_for_room(k, head, gen);
+    __atomic_fetch_sub(&sweepers, 1, __ATOMIC_SEQ_CST);
     return s;
 }
 
@@ -138,16 +152,31 @@ static uint32_t sweep_class(unsigned class)
     return n;
 }
 
-uint32_t central_sweep_one(uint32_t *cursor)
+/* Large objects first: most memory per step. */
+static uint32_t sweep_next(uint32_t *cursor)
 {
     uint32_t n = load_acquire(&class_count), pages;
-    /* Large objects first: most memory per step. */
     if ((pages = sweep_class(CLASS_LARGE)))
         return pages;
     for (; *cursor < n; ++*cursor)
         if ((pages = sweep_class(*cursor)))
             return pages;
     return 0;
+}
+
+uint32_t central_sweep_one(uint32_t *cursor)
+{
+    __atomic_fetch_add(&sweepers, 1, __ATOMIC_SEQ_CST);
+    uint32_t pages = sweep_next(cursor);
+    __atomic_fetch_sub(&sweepers, 1, __ATOMIC_SEQ_CST);
+    return pages;
+}
+
+void central_wait_sweepers(void)
+{
+    fence_seq(); /* behind the look at the lists */
+    while (load_seq(&sweepers))
+        os_yield();
 }
 
 /* ---- fork -------------------------------------------------------------- */
@@ -168,4 +197,5 @@ void central_reset_locks(void)
 {
     for (unsigned c = 0; c <= CLASSES; c++)
         lock_reset(&centrals[c].lock);
+    store_relaxed(&sweepers, 0); /* they did not come along */
 }

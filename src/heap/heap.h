@@ -202,6 +202,8 @@ void central_give(struct span *);
 void central_give_large(struct span *);
 /* Sweeps one unswept span of any class; pages swept, 0 if none is left. */
 uint32_t central_sweep_one(uint32_t *cursor);
+/* Until nobody is sweeping a span any more; when the lists are empty. */
+void central_wait_sweepers(void);
 /* Calls fn for each listed span of one list; debug, threads held. */
 void central_lock_all(void);
 void central_unlock_all(void);

@@ -100,6 +100,13 @@ static struct span *start_span(uint32_t page, uint32_t n, unsigned class)
     return s;
 }
 
+/* tracealloc */
+static COLD void trace(const char *what, const struct span *s)
+{
+    say("span %s: %p, %u pages, class %u, slots of %lu bytes", what,
+        (void *)span_start(s), s->npages, s->class, (unsigned long)s->size);
+}
+
 struct span *span_new(unsigned c, uint32_t gen, struct page_cache *pages)
 {
     const struct class *k = &classes[c];
@@ -122,6 +129,8 @@ struct span *span_new(unsigned c, uint32_t gen, struct page_cache *pages)
                  (k->kind == KIND_TRACED ? DESC_TRACED : 0);
     for (uint32_t i = 0; i < k->npages; i++)
         store_release(&heap.desc[page + i], d | i << 10);
+    if (unlikely(knobs.tracealloc))
+        trace("taken", s);
     return s;
 }
 
@@ -146,6 +155,8 @@ struct span *span_new_large(size_t n, enum kind kind,
     s->size = n;
     s->kind = (uint8_t)kind;
     s->shape = shape;
+    if (unlikely(knobs.tracealloc))
+        trace("taken", s);
     return s;
 }
 
@@ -171,6 +182,8 @@ void span_free(struct span *s)
 {
     uint32_t page = span_page(s), n = s->npages;
     bool guarded = s->guarded;
+    if (unlikely(knobs.tracealloc))
+        trace("given back", s);
     for (uint32_t i = 0; i < n; i++)
         store_relaxed(&heap.desc[page + i], 0);
     s->state = SPAN_FREE;

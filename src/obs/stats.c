@@ -12,14 +12,16 @@
 
 #include "obs.h"
 
+/* Times may be added meanwhile; the smaller quantiles come first and the
+ * maximum last, so that they are in order all the same. */
 static void fill_hist(struct sc_histogram *to, const struct hist *h)
 {
+    to->p50 = hist_quantile(h, 5000);
+    to->p99 = max_size(hist_quantile(h, 9900), to->p50);
+    to->p999 = max_size(hist_quantile(h, 9990), to->p99);
     to->count = load_relaxed(&h->count);
     to->sum = load_relaxed(&h->sum);
     to->max = load_relaxed(&h->max);
-    to->p50 = hist_quantile(h, 5000);
-    to->p99 = hist_quantile(h, 9900);
-    to->p999 = hist_quantile(h, 9990);
 }
 
 struct allocated {

@@ -21,12 +21,26 @@
  * pending on the thread, ours melts into it.  So fn is called for every
  * SIGURG, and must bear being called for nothing.
  *
- * The handler is installed past the C library, straight in the kernel: the
- * thread sanitizer's own would put it off until the thread's next call.
+ * The thread sanitizer puts handlers off until the thread comes to an atomic
+ * operation or a call that it knows, since its own state must not be
+ * interrupted.  What the kernel told is old by then: the thread is where the
+ * handler is called from (context_late).
  */
 #include "os_private.h"
 #include <signal.h>
 #include <ucontext.h>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LATE 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define LATE 1
+#endif
+#ifndef LATE
+#define LATE 0
+#endif
 
 /* What the kernel means by struct sigaction, on both processors. */
 struct kernel_action {
@@ -123,6 +137,21 @@ RACY static void context_stacks(struct os_context *c, const ucontext_t *uc)
         c->sp -= RED_ZONE;
 }
 
+/* No program counter: no code of ours that is sensitive to it has anything in
+ * it at which a late handler could run. */
+RACY static void context_late(struct os_context *c, const ucontext_t *uc,
+                              uintptr_t sp)
+{
+    uintptr_t lo = (uintptr_t)uc->uc_stack.ss_sp;
+    uintptr_t size = uc->uc_stack.ss_size;
+    c->pc = 0;
+    if ((uintptr_t)uc - lo < size)
+        return; /* not late: it came in a blocking call */
+    c->on_alternate = sp - lo < size;
+    c->frame_lo = c->frame_hi = 0;
+    c->sp = sp;
+}
+
 /* The frame that the kernel laid on the alternate stack for the outer handler
  * holds the true sp; which word that is can't be told, but the lowest of all
  * words that look like one is not above it. */
@@ -160,6 +189,10 @@ RACY static void signal_handler(int sig, siginfo_t *info, void *uc)
     c.context = uc;
     context_registers(&c, uc);
     context_stacks(&c, uc);
+    if (LATE) { /* registers that a call preserves go into this frame */
+        __builtin_unwind_init();
+        context_late(&c, uc, (uintptr_t)__builtin_alloca(16));
+    }
     handshake(&c);
     if (!ours)
         pass_on(sig, info, uc);
@@ -187,7 +220,8 @@ static uint64_t handler_mask(void)
 }
 
 /* The library's sigaction first: it knows the return path that debuggers and
- * unwinders expect (the restorer), and remembers the handler before us. */
+ * unwinders expect (the restorer), and remembers the handler before us.  Then
+ * straight in the kernel, with a mask that the library would not let through. */
 static int install(void)
 {
     struct sigaction ours = {.sa_sigaction = signal_handler};
@@ -200,7 +234,7 @@ static int install(void)
     errno = saved;
     if (e == 0)
         e = kernel_action(NULL, &k);
-    if (e != 0)
+    if (e != 0 || LATE)
         return e;
     k.handler = (void *)signal_handler;
     k.flags |= SA_SIGINFO | SA_RESTART | SA_ONSTACK;
@@ -211,14 +245,15 @@ static int install(void)
 /* A second call must not take our own handler for the one before us. */
 int os_signal_init(void (*fn)(struct os_context *))
 {
-    struct kernel_action now;
-    int e = kernel_action(NULL, &now);
+    struct sigaction now;
+    int saved = errno, e = sigaction(SIGURG, NULL, &now) ? errno : 0;
+    errno = saved;
     if (e != 0)
         return e;
     os_tls_find();
     handshake = fn;
     fence_signal();
-    return now.handler == (void *)signal_handler ? 0 : install();
+    return now.sa_sigaction == signal_handler ? 0 : install();
 }
 
 /* Our own threads start with all signals blocked; the one that runs the
