@@ -81,14 +81,20 @@ extern struct threads threads;
 
 /* Start and end of every slow call.  enter attaches; NULL: no memory. */
 struct thread *thread_enter_unattached(void);
+/* Nonzero while a fork goes on: threads wait outside of us. */
+extern _Atomic uint32_t thread_gate;
+void thread_wait_at_gate(struct thread *);
 void handshake_answer(struct thread *);
 INLINE struct thread *thread_enter(void)
 {
     struct thread *t = thread_self;
     if (unlikely(!t))
         return thread_enter_unattached();
-    store_relaxed(&t->busy, load_relaxed(&t->busy) + 1);
+    uint32_t busy = load_relaxed(&t->busy) + 1;
+    store_relaxed(&t->busy, busy);
     fence_signal();
+    if (unlikely(load_relaxed(&thread_gate)) && busy == 1)
+        thread_wait_at_gate(t);
     return t;
 }
 INLINE void thread_leave(struct thread *t)

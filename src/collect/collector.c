@@ -144,21 +144,38 @@ void cycle_set_explicit(struct thread *t)
 
 /* ---- fork -------------------------------------------------------------- */
 
+static void hand_outside(struct hand *h) {}
+
+/* Between two cycles, and with no other thread inside us: the child has only
+ * the caller, and what another was in the middle of (a span half swept, say)
+ * would stay half done there.  The gate keeps threads from entering; when each
+ * has answered a handshake, those that were inside have left. */
 void cycle_fork_prepare(struct thread *t)
 {
-    if (t) {
+    if (t)
         thread_lock(t, &col.lock);
-        thread_lock(t, &threads.lock);
-    } else {
+    else
         lock_take(&col.lock);
-        lock_take(&threads.lock);
-    }
+    store_seq(&thread_gate, 1);
+    if (t)
+        thread_block_begin(t);
+    handshake_run(hand_outside, false, false);
+    if (t)
+        thread_block_end(t);
+    lock_take(&threads.lock); /* free: who would take it waits at the gate */
+}
+
+static void open_gate(void)
+{
+    store_seq(&thread_gate, 0);
+    os_wake(&thread_gate, INT32_MAX);
 }
 
 void cycle_fork_parent(void)
 {
     lock_drop(&threads.lock);
     lock_drop(&col.lock);
+    open_gate();
 }
 
 /* The collector and its helpers did not come along; the next request starts
@@ -170,6 +187,7 @@ void cycle_fork_child(void)
     col.started = false;
     store_relaxed(&col.requested, 0);
     store_relaxed(&col.served, load_relaxed(&col.tickets));
+    open_gate();
     guests_fork_child();
     drain_fork_child();
     thread_fork_child();

@@ -53,9 +53,11 @@ void life_scan(struct work *w)
     lock_drop(&life.lock);
 }
 
-static struct special *take(struct thread *t)
+/* Not thread_lock, which may leave us held with the lock taken, and the
+ * collector needs it while threads are held. */
+static struct special *take(void)
 {
-    thread_lock(t, &life.lock);
+    lock_take(&life.lock);
     struct special *s = life.first;
     life.current = s;
     if (s && !(life.first = s->next))
@@ -64,9 +66,9 @@ static struct special *take(struct thread *t)
     return s;
 }
 
-static void done(struct thread *t, struct special *s)
+static void done(struct special *s)
 {
-    thread_lock(t, &life.lock);
+    lock_take(&life.lock);
     life.current = 0;
     if (s->kind == SPECIAL_CLEANUP)
         life.counts.cleanups_run++;
@@ -96,7 +98,7 @@ static void life_main(void *unused)
     for (;;) {
         struct thread *t = thread_enter();
         uint32_t seen = load_seq(&life.wake);
-        struct special *s = take(t);
+        struct special *s = take();
         if (!s)
             thread_wait(t, &life.wake, seen, UINT64_MAX);
         thread_leave(t);
@@ -104,7 +106,7 @@ static void life_main(void *unused)
             continue;
         run(s);
         t = thread_enter();
-        done(t, s);
+        done(s);
         thread_leave(t);
     }
 }

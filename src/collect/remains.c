@@ -42,18 +42,29 @@ static RACY unsigned collect_words(uintptr_t tp, uintptr_t *to)
     return n;
 }
 
-void remains_add(const struct thread *t)
+static void add(const struct remains *r)
 {
-    struct remains r = {.tp = t->stack.tp, .tid = t->tid};
-    r.n = collect_words(r.tp, r.word);
-    struct remains *to = r.n && os_thread_joinable() ? meta_pool_get(&pool) : 0;
+    struct remains *to = meta_pool_get(&pool);
     if (!to)
         return;
-    *to = r;
+    *to = *r;
     lock_take(&list.lock);
     to->next = list.all;
     list.all = to;
     lock_drop(&list.lock);
+}
+
+/* The C library is asked before we are inside us: it takes locks of its own,
+ * which a thread that is held may have. */
+void remains_add(const struct thread *t)
+{
+    struct remains r = {.tp = t->stack.tp, .tid = t->tid};
+    r.n = collect_words(r.tp, r.word);
+    if (!r.n || !os_thread_joinable())
+        return;
+    struct thread *self = thread_enter();
+    add(&r);
+    thread_leave(self);
 }
 
 static bool joined(const struct remains *r)
@@ -65,14 +76,16 @@ void remains_scan(struct work *w)
 {
     lock_take(&list.lock);
     for (struct remains **at = &list.all, *r; (r = *at);) {
+        /* Also if it was joined: perhaps since marking began, by a thread
+         * whose stack had been scanned. */
+        for (unsigned i = 0; i < r->n; i++)
+            mark_word(w, r->word[i]);
         if (joined(r)) {
             *at = r->next;
             meta_pool_put(&pool, r);
-            continue;
+        } else {
+            at = &r->next;
         }
-        for (unsigned i = 0; i < r->n; i++)
-            mark_word(w, r->word[i]);
-        at = &r->next;
     }
     lock_drop(&list.lock);
 }

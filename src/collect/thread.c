@@ -21,6 +21,7 @@
 
 _Thread_local struct thread *thread_self;
 static _Thread_local bool was_detached;
+_Atomic uint32_t thread_gate;
 struct threads threads = {LOCK_INIT(RANK_THREADS), 0, 0, 0, 0};
 void (*thread_joined_hook)(struct thread *);
 void (*thread_leaving_hook)(struct thread *);
@@ -72,6 +73,9 @@ int thread_attach(void)
     struct os_stack stack;
     if (os_stack_self(&stack))
         return ENOMEM;
+    /* What the C library needs for it is allocated now: as soon as handshakes
+     * wait for us we must not wait for a lock that a held thread may have. */
+    os_exit_arm(&threads);
     lock_take(&threads.lock);
     struct thread *t = new_record();
     if (t) {
@@ -118,16 +122,17 @@ static void thread_exit(void *arg)
     struct thread *t = arg;
     if (thread_self != t)
         return;
-    t->busy++;
     remains_add(t);
-    t->busy--;
     thread_detach(t, false);
 }
 
 int thread_init(void) { return os_exit_init(thread_exit); }
 
+/* A store may be the first call of all: no heap yet, so nothing to do. */
 COLD struct thread *thread_enter_unattached(void)
 {
+    if (!thread_joined_hook)
+        return 0;
     if (was_detached)
         say("a function of Sancai was called after sc_thread_detach; call "
             "sc_thread_attach first. The thread is attached again.");
@@ -135,6 +140,20 @@ COLD struct thread *thread_enter_unattached(void)
         return 0;
     thread_self->busy++;
     return thread_self;
+}
+
+/* Outside of us, so that the handshake which closes the gate is answered. */
+COLD void thread_wait_at_gate(struct thread *t)
+{
+    do {
+        store_relaxed(&t->busy, 0);
+        fence_signal();
+        if (load_relaxed(&t->pending))
+            handshake_answer(t);
+        os_wait(&thread_gate, 1, UINT64_MAX);
+        store_relaxed(&t->busy, 1);
+        fence_signal();
+    } while (load_relaxed(&thread_gate));
 }
 
 /* ---- Blocking ---------------------------------------------------------- */

@@ -156,20 +156,27 @@ static Canary *hide_large(uintptr_t m)
 
 /* ---- Threads ----------------------------------------------------------- */
 
+static volatile int has_it;
+
 static void *give_back(void *arg)
 {
     uintptr_t *m = arg;
 
     sc_thread_attach();
-    return (void *)~*m;
+    Canary *volatile c = (Canary *)~*m;
+    has_it = 1;
+    return c;
 }
 
 /* The result stands in the ended thread's descriptor only. */
 static Canary *hide_result(uintptr_t m)
 {
+    has_it = 0;
     pthread_t t = spawn(give_back, &m);
     void *c;
 
+    while (!has_it)
+        usleep(100);
     usleep(3000);
     wait_hidden();
     CHECK_EQ(pthread_join(t, &c), 0);

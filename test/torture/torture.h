@@ -175,10 +175,16 @@ canary_unmasked_is(uintptr_t masked, uint64_t id)
     canary_is(c->next, ~id);
 }
 
-/* Functions preserve no vector register: what stands there is dead. */
-TEST_UNUSED static void scrub_vectors(void)
+/* Registers that functions do not preserve: what stands there is dead. */
+TEST_UNUSED static void scrub_registers(void)
 {
 #if defined(__x86_64__)
+    __asm__ volatile("xor %%eax, %%eax; xor %%ecx, %%ecx; xor %%edx, %%edx;"
+                     "xor %%esi, %%esi; xor %%edi, %%edi; xor %%r8d, %%r8d;"
+                     "xor %%r9d, %%r9d; xor %%r10d, %%r10d;"
+                     "xor %%r11d, %%r11d"
+                     : : : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9",
+                     "r10", "r11", "cc");
 #define ZERO(n) "vpxorq %%zmm" #n ", %%zmm" #n ", %%zmm" #n ";"
     if (__builtin_cpu_supports("avx512f"))
         __asm__ volatile(ZERO(16) ZERO(17) ZERO(18) ZERO(19) ZERO(20) ZERO(21)
@@ -194,11 +200,14 @@ TEST_UNUSED static void scrub_vectors(void)
                          : : : "xmm0", "xmm1");
 #elif defined(__aarch64__)
     __asm__ volatile("movi v0.2d, #0; movi v1.2d, #0; movi v30.2d, #0;"
-                     "movi v31.2d, #0" : : : "v0", "v1", "v30", "v31");
+                     "movi v31.2d, #0; mov x0, #0; mov x1, #0; mov x2, #0;"
+                     "mov x3, #0; mov x8, #0; mov x9, #0; mov x16, #0;"
+                     "mov x17, #0" : : : "v0", "v1", "v30", "v31", "x0", "x1",
+                     "x2", "x3", "x8", "x9", "x16", "x17");
 #endif
 }
 
-/* Old pointers, below the stack pointer or in vector registers, would hide a
+/* Old pointers, below the stack pointer or in dead registers, would hide a
  * loss, or keep what the test waits to see dead. */
 __attribute__((noinline)) TEST_UNUSED static void scrub(void)
 {
@@ -206,7 +215,7 @@ __attribute__((noinline)) TEST_UNUSED static void scrub(void)
 
     memset((char *)dead, 0, sizeof(dead));
     __asm__ volatile("" : : "r"(dead) : "memory");
-    scrub_vectors();
+    scrub_registers();
 }
 
 /* ---- A collector that never rests -------------------------------------- */
