@@ -20,6 +20,7 @@ run: all example
 	$(LIB)/pkggraph --compare $(RUN)
 
 bench: all
+	@tools/deps bench || echo "bench: going on without them"
 	CC="$(CC)" LIB=$(LIB)/libsancai.a bench/run --size $(SIZE) \
 	    --rounds $(ROUNDS) --programs "$(PROGRAMS)" --tsv out/bench.tsv
 

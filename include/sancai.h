@@ -277,7 +277,7 @@ SC_API void sc_stats(struct sc_stats *);
 #define SC_STR2_(x) #x
 
 /* The layout of T, or NULL if this file declares none: a weak reference to a
- * symbol that SC_LAYOUT defines with the name sc_layout_T, local to the file. */
+ * symbol that SC_LAYOUT defines as sc_layout_T, local to the file. */
 #if defined(__x86_64__)
 #define SC_LAYOUT_OF_(T)                                             \
     (__extension__({                                                 \

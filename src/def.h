@@ -26,6 +26,18 @@
  * program is changing, at redzones and at dead stack frames.  Such a function
  * is left alone by the sanitizers, on purpose. */
 #define RACY __attribute__((no_sanitize("address", "thread", "undefined")))
+/* The thread sanitizer puts handlers off until the thread comes to an atomic
+ * operation or a call that it knows. */
+#if defined(__SANITIZE_THREAD__)
+#define SIGNALS_LATE 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SIGNALS_LATE 1
+#endif
+#endif
+#ifndef SIGNALS_LATE
+#define SIGNALS_LATE 0
+#endif
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER(p, T, m) ((T *)((char *)(p)-offsetof(T, m)))
 

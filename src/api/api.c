@@ -160,8 +160,7 @@ SC_API int sc_root_add(void *start, size_t n)
     int e = root_add((uintptr_t)start, n);
     /* What stands there already must not wait for the next cycle. */
     if (!e && load_relaxed(&gc.marking))
-        for (size_t i = 0; i + 8 <= n; i += 8)
-            barrier_shade(t, *(uintptr_t *)((char *)start + i));
+        barrier_shade_range(t, start, n);
     thread_leave(t);
     return e;
 }
@@ -171,7 +170,12 @@ SC_API int sc_root_remove(void *start)
     struct thread *t = api_enter();
     if (!t)
         return ENOMEM;
-    int e = root_remove((uintptr_t)start);
+    size_t n;
+    int e = root_remove((uintptr_t)start, &n);
+    /* It may not have been scanned yet, and what was taken out of it may stand
+     * in a stack that was. */
+    if (!e && load_relaxed(&gc.marking))
+        barrier_shade_range(t, start, n);
     thread_leave(t);
     if (e)
         misuse("sc_root_remove: %p is not the start of a registered range; "
@@ -276,9 +280,12 @@ static _Atomic uint64_t *freed_bits(struct span *s)
     return none;
 }
 
-/* Large memory goes back at once; it reads as zero until it is reclaimed. */
+/* Large memory goes back at once; it reads as zero until it is reclaimed.  Not
+ * while marking: its pointers would be lost without having been shaded. */
 static void discard(const struct object *o)
 {
+    if (o->kind != KIND_NOSCAN && load_relaxed(&gc.marking))
+        return;
     if (o->span->state == SPAN_LARGE && o->size >= MIB(1))
         os_discard((void *)o->base, o->span->npages * PAGE_SIZE);
 }

@@ -31,7 +31,7 @@ static struct sc_weak *weak_of(struct thread *t, const struct object *o,
     struct wanted_weak k = {exact, 0};
     struct special s = {.object = o->base, .exact = exact,
                         .kind = SPECIAL_WEAK, .arg = fresh};
-    store_relaxed(&fresh->target, exact);
+    store_release(&fresh->target, exact); /* publishes what p points to */
     if (!special_add_unless(&s, find_weak, &k)) {
         errno = ENOMEM;
         return 0;
@@ -99,8 +99,8 @@ SC_API struct sc_ephemeron *sc_ephemeron_new(void *key, void *value)
     if (!t)
         return 0;
     if (!object_find((uintptr_t)key, &o)) {
-        misuse("sc_ephemeron_new: key %p is not in an object of the heap; give a "
-            "pointer that an allocation function returned.", key);
+        misuse("sc_ephemeron_new: key %p is not in an object of the heap; "
+               "give a pointer that an allocation function returned.", key);
         errno = EINVAL;
         e = 0;
     } else {

@@ -169,11 +169,14 @@ SC_API void *sc_exchange_(void *slot, void *value)
 /* Bytes moved in one piece while a handshake has to wait. */
 #define PIECE KIB(64)
 
-static RACY void shade_range(struct thread *t, const void *p, size_t n)
+/* Words that lie in the range only in part as well: they lose their value just
+ * so, and a piece may begin within a word. */
+RACY void barrier_shade_range(struct thread *t, const void *p, size_t n)
 {
-    uintptr_t a = align_up((uintptr_t)p, 8), end = (uintptr_t)p + n;
-    for (; a + 8 <= end; a += 8)
-        barrier_shade(t, load_relaxed((uintptr_t *)a));
+    uintptr_t a = align_down((uintptr_t)p, 8);
+    uintptr_t end = align_up((uintptr_t)p + n, 8);
+    for (; a < end; a += 8)
+        shade(t, load_relaxed((uintptr_t *)a));
 }
 
 /* One piece with its barrier; the thread is inside us meanwhile. */
@@ -181,9 +184,9 @@ static void move_piece(char *dst, const char *src, size_t n)
 {
     struct thread *t = thread_enter();
     if (t && is_marking()) {
-        shade_range(t, dst, n);
+        barrier_shade_range(t, dst, n);
         if (src)
-            shade_range(t, src, n);
+            barrier_shade_range(t, src, n);
     }
     if (src)
         memmove(dst, src, n);

@@ -56,8 +56,10 @@ struct thread {
     _Atomic uint32_t busy;     /* depth of calls into us: do not interrupt */
     _Atomic uint32_t pending;  /* a handshake waits for busy to end */
     _Atomic uint32_t want, done; /* handshake numbers */
-    bool answering;
+    _Atomic bool answering;
     bool detached;             /* sc_thread_detach was called */
+    bool masked;               /* blocked our signal when last looked at */
+    struct os_held *traced;    /* so it is held by tracing */
     struct os_stack stack;
     uintptr_t saved_sp;        /* while BLOCKED */
     uintptr_t held_sp;         /* of the last handshake */
@@ -230,7 +232,7 @@ uint64_t gc_heap_live(void);
 /* ---- root.c ------------------------------------------------------------ */
 
 int root_add(uintptr_t lo, size_t n);
-int root_remove(uintptr_t lo);
+int root_remove(uintptr_t lo, size_t *n);
 /* Handshake function: the thread's registers, stack and TLS. */
 void root_scan_thread(struct hand *);
 /* Data, bss and registered ranges. */
@@ -240,7 +242,7 @@ void root_lock(void); /* around fork */
 void root_unlock(void);
 void root_reset_locks(void);
 
-/* ---- remains.c: values that ended threads returned ------------------------- */
+/* ---- remains.c: values that ended threads returned --------------------- */
 
 void remains_add(const struct thread *); /* it is ending, in its own context */
 void remains_scan(struct work *);
@@ -255,6 +257,8 @@ INLINE void barrier_shade_if(struct thread *t, const void *p)
     if (load_relaxed(&gc.marking))
         barrier_shade(t, (uintptr_t)p);
 }
+/* Each word that touches [p, p + n). */
+void barrier_shade_range(struct thread *, const void *p, size_t n);
 void barrier_flush(struct thread *);
 /* If pc lies in the restartable store, its start; else pc. */
 uintptr_t barrier_restart(uintptr_t pc);
@@ -302,7 +306,7 @@ void special_lock_all(void);
 void special_unlock_all(void);
 void special_reset_locks(void);
 
-/* ---- weak.c: weak pointers and ephemerons; life.c: the callbacks' thread ---- */
+/* ---- weak.c: weak pointers and ephemerons; life.c: callbacks ------------ */
 
 struct sc_weak {
     _Atomic uintptr_t target;

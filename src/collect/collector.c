@@ -174,8 +174,8 @@ static void open_gate(void)
 void cycle_fork_parent(void)
 {
     lock_drop(&threads.lock);
+    open_gate(); /* before the next to fork may close it */
     lock_drop(&col.lock);
-    open_gate();
 }
 
 /* The collector and its helpers did not come along; the next request starts

@@ -96,10 +96,12 @@ static void hand_retire(struct hand *h)
     t->cache.gen = load_relaxed(&heap.gen);
 }
 
-/* A thread that attaches while others are black joins them. */
+/* A thread that attaches while others are black joins them.  Once marking may
+ * have ended all that it can know is marked; but a dead word on its stack might
+ * make an object grey that nobody scans any more. */
 static void thread_joined(struct thread *t)
 {
-    if (!gc.black || !load_relaxed(&gc.marking))
+    if (!load_relaxed(&gc.marking) || load_seq(&gc.state) != GC_MARKING)
         return;
     uintptr_t regs[SAVED_REGS] = {0};
     save_registers(regs);
@@ -172,6 +174,22 @@ static void all_black(void)
     cyc.live_at_black = load_relaxed(&heap.live_bytes);
 }
 
+/* H2, until it was done with all libraries known: what a thread put into a
+ * thread-local variable of one that was loaded meanwhile, before its own
+ * answer, was not seen. */
+static bool blacken(void)
+{
+    for (;;) {
+        if (os_modules_load())
+            return false;
+        uint64_t known = os_modules_version();
+        if (!handshake_run(hand_black, false, true) || os_modules_load())
+            return false;
+        if (os_modules_version() == known)
+            return true;
+    }
+}
+
 static bool mark_concurrently(bool urgent, bool periodic)
 {
     struct cycle_report *r = &cyc.report;
@@ -179,7 +197,7 @@ static bool mark_concurrently(bool urgent, bool periodic)
     store_seq(&gc.marking, 1);
     bool ok = handshake_run(hand_barrier_on, false, true);
     go_black();
-    ok = ok && handshake_run(hand_black, false, true);
+    ok = ok && blacken();
     all_black();
     uint64_t t1 = os_now();
     r->begin_wall = t1 - t0;
@@ -307,6 +325,8 @@ static void flip(void)
     lock_drop(&threads.lock);
     handshake_run(hand_retire, false, false);
     int64_t black = (int64_t)(live - cyc.live_at_black);
+    cyc.report.heap_end = load_relaxed(&gc.heap_marked) + live -
+                          load_relaxed(&gc.live_base);
     store_relaxed(&gc.live_base, live);
     store_relaxed(&gc.heap_marked, load_relaxed(&gc.bytes_marked) +
                                        (uint64_t)(black > 0 ? black : 0));
@@ -343,10 +363,11 @@ static void sum_up(uint64_t start, uint64_t assist_before_cycle)
     r->procs = policy_procs();
     r->start_ns = start;
     r->end_ns = os_now();
-    cyc.totals.num++;
-    cyc.totals.forced += r->forced;
-    cyc.totals.mark_cpu_ns += r->begin_cpu + r->end_cpu + d.background +
-                              d.idle;
+    struct cycle_totals *all = &cyc.totals; /* read by anybody, any time */
+    store_relaxed(&all->num, all->num + 1);
+    store_relaxed(&all->forced, all->forced + r->forced);
+    store_relaxed(&all->mark_cpu_ns, all->mark_cpu_ns + r->begin_cpu +
+                                         r->end_cpu + d.background + d.idle);
 }
 
 static void run_sweep(void)
@@ -388,7 +409,6 @@ void cycle_run(bool forced, bool periodic)
         verify_held("after marking", knobs.gccheckmark);
     uint64_t t = os_thread_cpu();
     census();
-    cyc.report.heap_end = gc_heap_live();
     flip();
     cyc.report.end_cpu = os_thread_cpu() - t;
     policy_cycle_end(os_now(), forced);
@@ -403,7 +423,9 @@ void cycle_run(bool forced, bool periodic)
 
 void cycle_totals(struct cycle_totals *t)
 {
-    *t = cyc.totals;
+    t->num = load_relaxed(&cyc.totals.num);
+    t->forced = load_relaxed(&cyc.totals.forced);
+    t->mark_cpu_ns = load_relaxed(&cyc.totals.mark_cpu_ns);
     t->gc_cpu_ns = t->mark_cpu_ns + load_relaxed(&sweep_ns) +
                    load_relaxed(&assist_ns);
 }

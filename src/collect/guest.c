@@ -55,9 +55,10 @@ static struct guest *guest_find(int tid)
 {
     for (uint32_t i = 0; i < GUESTS; i++) {
         struct guest *g = &guests.slot[((uint32_t)tid + i) % GUESTS];
-        if (g->tid == tid)
+        int there = load_acquire(&g->tid);
+        if (there == tid)
             return g;
-        if (!g->tid)
+        if (!there)
             return 0;
     }
     return 0;

@@ -19,11 +19,14 @@
  *             H3  a thread found inside the restartable store is moved back to
  *                 its start before it answers.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "collect.h"
 
-#define RESIGNAL_NS 5000000ull /* then look why it does not answer */
+#define REMIND_NS 5000000ull /* then look why it does not answer */
+/* As long as for a thread that never called us (guest.c). */
+#define UNREACHED_NS 200000000ull
 #define COMPLAIN_NS 10000000000ull
 
 struct hist hold_times, hold_cpu_times, stop_times;
@@ -73,13 +76,13 @@ static void answer_next(struct thread *t, struct hand *h)
  * this one would be answered again. */
 static void answer(struct thread *t, struct hand *h)
 {
-    if (t->answering)
+    if (load_relaxed(&t->answering))
         return;
-    t->answering = true;
+    store_relaxed(&t->answering, true);
     fence_signal();
     answer_next(t, h);
     fence_signal();
-    t->answering = false;
+    store_relaxed(&t->answering, false);
 }
 
 static void on_signal(struct os_context *c)
@@ -94,7 +97,7 @@ static void on_signal(struct os_context *c)
     }
     /* Inside us, or blocking (the collector may answer for it, or else the
      * thread when it comes back), or answering an older one. */
-    if (load_relaxed(&t->busy) || t->answering ||
+    if (load_relaxed(&t->busy) || load_relaxed(&t->answering) ||
         load_relaxed(&t->state) != THREAD_RUNNING) {
         store_relaxed(&t->pending, 1);
         return;
@@ -150,6 +153,7 @@ static bool answer_for(struct thread *t, uint32_t n)
 /* A thread that ended without telling us (it left by the raw system call). */
 static void bury(struct thread *t, uint32_t n)
 {
+    thread_leaving_hook(t);
     cache_retire(&t->cache, true, gc.black);
     store_seq(&t->done, n);
     t->tid = 0;
@@ -164,8 +168,8 @@ static void answer_traced(struct thread *t, uint32_t n)
     struct os_held *held = os_trace_hold(t->tid, &c, &tp);
     if (!held)
         return;
-    if (load_seq(&t->done) != n && !load_seq(&t->busy) && !t->answering &&
-        load_seq(&t->state) == THREAD_RUNNING && !hs.hold) {
+    if (load_seq(&t->done) != n && !load_seq(&t->busy) &&
+        !load_seq(&t->answering) && load_seq(&t->state) == THREAD_RUNNING) {
         uintptr_t pc = barrier_restart(c->pc);
         if (pc != c->pc)
             os_trace_set_pc(held, pc);
@@ -181,6 +185,10 @@ static void answer_traced(struct thread *t, uint32_t n)
         t->held_sp = h.sp;
         hs.fn(&h);
         store_seq(&t->done, n);
+        if (hs.hold) {
+            t->traced = held;
+            return;
+        }
     }
     os_trace_release(held);
 }
@@ -190,8 +198,19 @@ static void ask(struct thread *t, uint32_t n)
     if (load_seq(&t->done) == n || answer_for(t, n))
         return;
     store_seq(&t->pending, 1); /* in case it can't be signalled */
-    if (t->tid == 0 || os_signal_thread(t->tid))
+    if (t->tid == 0 || os_signal_thread(t->tid) == ESRCH)
         bury(t, n);
+    else if (t->masked && (t->masked = os_thread_blocks_signal(t->tid)))
+        answer_traced(t, n);
+}
+
+/* It was asked a while ago. */
+static void remind(struct thread *t, uint32_t n)
+{
+    /* A sanitizer that runs handlers late blocks signals for moments, and could
+     * not know that a traced thread stands still. */
+    t->masked = !SIGNALS_LATE && os_thread_blocks_signal(t->tid);
+    ask(t, n);
 }
 
 static struct thread *unanswered(uint32_t n)
@@ -202,33 +221,40 @@ static struct thread *unanswered(uint32_t n)
     return 0;
 }
 
-/* Waits for all; a thread may become BLOCKED instead of answering. */
-static void wait_for_all(uint32_t n)
+static void complain(const struct thread *t)
 {
-    uint64_t begin = os_now(), signalled = begin;
+    say("thread %d has not answered signal %d for 10 s; does it block it? Let "
+        "it through, or declare the thread blocking.", t->tid,
+        os_signal_number());
+}
+
+/* Waits for all; a thread may become BLOCKED instead of answering.  False: all
+ * others are held for one that can't be reached, which must not last. */
+static bool wait_for_all(uint32_t n)
+{
+    uint64_t begin = os_now(), reminded = begin;
     bool complained = false;
     for (;;) {
         uint32_t seen = load_seq(&handshake_answers);
         struct thread *t = unanswered(n);
         if (!t)
-            return;
+            return true;
         if (answer_for(t, n))
             continue;
         os_wait(&handshake_answers, seen, 1000000);
         uint64_t now = os_now();
-        if (now - signalled > RESIGNAL_NS) {
-            signalled = now;
-            if (os_thread_blocks_signal(t->tid))
-                answer_traced(t, n);
-            else
-                ask(t, n);
-        }
+        if (hs.hold && t->masked && now - begin > UNREACHED_NS)
+            return false;
         if (!complained && now - begin > COMPLAIN_NS) {
             complained = true;
-            say("thread %d has not answered signal %d for 10 s; does it block "
-                "it? Let it through, or declare the thread blocking.",
-                t->tid, os_signal_number());
+            complain(t);
         }
+        if (now - reminded <= REMIND_NS)
+            continue;
+        reminded = now;
+        for (t = threads.all; t; t = t->next)
+            if (load_seq(&t->done) != n)
+                remind(t, n);
     }
 }
 
@@ -245,8 +271,7 @@ bool handshake_run(hand_fn fn, bool hold, bool strangers)
         store_seq(&t->want, n);
     for (struct thread *t = threads.all; t; t = t->next)
         ask(t, n);
-    wait_for_all(n);
-    bool ok = !strangers || guests_ask(fn, hold);
+    bool ok = wait_for_all(n) && (!strangers || guests_ask(fn, hold));
     if (!hold)
         lock_drop(&threads.lock);
     return ok;
@@ -255,11 +280,15 @@ bool handshake_run(hand_fn fn, bool hold, bool strangers)
 void handshake_release(void)
 {
     hist_add(&stop_times, os_now() - hs.stop_begin);
-    for (struct thread *t = threads.all; t; t = t->next)
+    for (struct thread *t = threads.all; t; t = t->next) {
+        if (t->traced)
+            os_trace_release(t->traced);
+        t->traced = 0;
         if (load_seq(&t->state) == THREAD_HELD) {
             store_seq(&t->state, THREAD_BLOCKED);
             os_wake(&t->state, 1);
         }
+    }
     store_seq(&hs.released, load_relaxed(&hs.number));
     os_wake(&hs.released, INT32_MAX);
     guests_release();

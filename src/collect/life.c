@@ -66,8 +66,12 @@ static struct special *take(void)
     return s;
 }
 
-static void done(struct special *s)
+/* The callback may have put arg or the object where no barrier is needed. */
+static void done(struct thread *t, struct special *s)
 {
+    barrier_shade_if(t, s->arg);
+    if (s->kind == SPECIAL_FINALIZER)
+        barrier_shade_if(t, (void *)s->object);
     lock_take(&life.lock);
     life.current = 0;
     if (s->kind == SPECIAL_CLEANUP)
@@ -89,12 +93,21 @@ static void run(struct special *s)
         s->finalizer((void *)s->exact, s->arg);
 }
 
+/* What a callback left in dead frames must not keep its objects: the frames in
+ * which this thread waits would otherwise begin with it. */
+static NOINLINE void scrub_stack(void)
+{
+    volatile uint64_t dead[512];
+    for (unsigned i = 0; i < COUNT(dead); i++)
+        dead[i] = 0;
+}
+
 static void life_main(void *unused)
 {
     os_signal_unblock();
     while (thread_attach())
         os_sleep(1000000);
-    life.tid = os_tid();
+    store_relaxed(&life.tid, os_tid());
     for (;;) {
         struct thread *t = thread_enter();
         uint32_t seen = load_seq(&life.wake);
@@ -105,8 +118,9 @@ static void life_main(void *unused)
         if (!s)
             continue;
         run(s);
+        scrub_stack();
         t = thread_enter();
-        done(s);
+        done(t, s);
         thread_leave(t);
     }
 }
@@ -125,7 +139,7 @@ void life_start(void)
 void life_wait(struct thread *t, uint64_t ns)
 {
     uint64_t end = os_now() + ns;
-    if (os_tid() == life.tid)
+    if (os_tid() == load_relaxed(&life.tid))
         return; /* a callback that collects must not wait for itself */
     for (;;) {
         uint32_t n = load_seq(&life.waiting);
@@ -146,12 +160,18 @@ void life_counts(struct special_counts *c)
 void life_lock(void) { lock_take(&life.lock); }
 void life_unlock(void) { lock_drop(&life.lock); }
 
+/* The callback that was being run goes on in the parent; unless it forked, then
+ * in both. */
 void life_fork_child(void)
 {
     lock_reset(&life.lock);
+    if (thread_self && thread_self->tid == life.tid) {
+        life.tid = os_tid();
+        return;
+    }
     life.started = false;
     life.tid = 0;
-    if (life.current) { /* its callback was running in the parent's thread */
+    if (life.current) {
         life.current = 0;
         __atomic_fetch_sub(&life.waiting, 1, __ATOMIC_SEQ_CST);
     }

@@ -304,10 +304,13 @@ bool policy_limited(void)
     return limiter_limiting(&policy.limiter);
 }
 
+/* Not longer than until the heap has doubled: a cycle then is no worse than
+ * one without a limit. */
 bool policy_rests(void)
 {
     uint64_t until = load_relaxed(&policy.rest_until);
-    return unlikely(until) && os_now() < until;
+    return unlikely(until) && os_now() < until &&
+           gc_heap_live() < 2 * load_relaxed(&gc.heap_marked);
 }
 
 void policy_add_assist(uint64_t ns)

@@ -54,12 +54,13 @@ int root_add(uintptr_t lo, size_t n)
     return e;
 }
 
-int root_remove(uintptr_t lo)
+int root_remove(uintptr_t lo, size_t *n)
 {
     int e = ENOENT;
     lock_take(&ranges.lock);
     for (size_t i = ranges.n; i-- > 0;)
         if (ranges.at[i].lo == lo) {
+            *n = ranges.at[i].hi - lo;
             ranges.at[i] = ranges.at[--ranges.n];
             e = 0;
             break;

@@ -93,6 +93,19 @@ static bool insert(struct shard *k, struct special *s)
     return true;
 }
 
+/* It is dropped while its object lives.  What it kept alive may be known to the
+ * caller by now, whose stack was scanned, and the table was not. */
+static void let_go(struct special *s)
+{
+    struct thread *t = thread_self;
+    if (t) {
+        barrier_shade_if(t, s->arg);
+        if (s->kind == SPECIAL_PIN)
+            barrier_shade_if(t, (void *)s->object);
+    }
+    special_free(s);
+}
+
 /* True: fn said stop. */
 static bool each(struct shard *k, uintptr_t object, special_fn fn, void *arg)
 {
@@ -105,7 +118,7 @@ static bool each(struct shard *k, uintptr_t object, special_fn fn, void *arg)
         if (what == SPECIAL_DROP) {
             *at = s->next;
             k->used--;
-            special_free(s);
+            let_go(s);
         } else {
             at = &s->next;
         }
@@ -156,6 +169,7 @@ static void scan_special(struct work *w, const struct special *s)
         break;
     case SPECIAL_FINALIZER:
         mark_fields(w, s->object);
+        w->parent = 0; /* it may be dead, and our own data is scanned too */
         mark_word(w, (uintptr_t)s->arg);
         break;
     case SPECIAL_CLEANUP:

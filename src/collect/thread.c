@@ -136,10 +136,7 @@ COLD struct thread *thread_enter_unattached(void)
     if (was_detached)
         say("a function of Sancai was called after sc_thread_detach; call "
             "sc_thread_attach first. The thread is attached again.");
-    if (thread_attach())
-        return 0;
-    thread_self->busy++;
-    return thread_self;
+    return thread_attach() ? 0 : thread_enter();
 }
 
 /* Outside of us, so that the handshake which closes the gate is answered. */
@@ -158,12 +155,22 @@ COLD void thread_wait_at_gate(struct thread *t)
 
 /* ---- Blocking ---------------------------------------------------------- */
 
+/* From here on the collector may answer for it.  If it was asked before, it is
+ * told so, rather than that it finds out by looking. */
+static void blocked(struct thread *t)
+{
+    store_seq(&t->state, THREAD_BLOCKED);
+    if (likely(!load_seq(&t->pending)))
+        return;
+    __atomic_fetch_add(&handshake_answers, 1, __ATOMIC_SEQ_CST);
+    os_wake(&handshake_answers, 1);
+}
+
 NOINLINE void thread_block_begin(struct thread *t)
 {
     save_registers(t->saved_regs);
-    /* Our caller's frames hold all it needs: scan from here up. */
-    t->saved_sp = (uintptr_t)__builtin_frame_address(0);
-    store_seq(&t->state, THREAD_BLOCKED);
+    t->saved_sp = stack_pointer(); /* our caller's frames are above */
+    blocked(t);
 }
 
 /* For a caller whose own frame will be gone while the thread is blocked. */
@@ -172,7 +179,7 @@ void thread_block_at(struct thread *t, uintptr_t sp, const uintptr_t *regs,
 {
     memcpy(t->saved_regs, regs, (size_t)n * sizeof *regs);
     t->saved_sp = sp;
-    store_seq(&t->state, THREAD_BLOCKED);
+    blocked(t);
 }
 
 NOINLINE void thread_block_end(struct thread *t)
@@ -202,6 +209,13 @@ void thread_wait(struct thread *t, _Atomic uint32_t *w, uint32_t v,
     thread_block_begin(t);
     os_wait(w, v, ns);
     thread_block_end(t);
+    /* It goes on inside of us.  Running before the look: else the handshake
+     * that closes the gate might have been answered for it in between. */
+    while (unlikely(load_seq(&thread_gate))) {
+        thread_block_begin(t);
+        os_wait(&thread_gate, 1, UINT64_MAX);
+        thread_block_end(t);
+    }
 }
 
 /* ---- fork -------------------------------------------------------------- */

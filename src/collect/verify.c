@@ -55,7 +55,7 @@ bool verify_mark_again(uintptr_t parent, uintptr_t base, unsigned slot,
     if (!marked && parent == VERIFY_STACK)
         return false;
     if (!marked)
-        fatal("checkmark: object %#lx (span class %u) is reachable from %#lx "
+        fatal("checkmark: object 0x%lx (span class %u) is reachable from 0x%lx "
               "and was not marked; a store went past the write barrier",
               (long)base, span_at(page)->class, (long)parent);
     _Atomic uint64_t *w = check_word(page, slot);

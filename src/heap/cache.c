@@ -22,12 +22,18 @@ _Thread_local struct cache *cache_self = &nobody;
 
 void cache_set_self(struct cache *k) { cache_self = k ? k : &nobody; }
 
+void cache_count(struct cache *k, int64_t bytes, int64_t objects)
+{
+    store_relaxed(&k->alloc_bytes, k->alloc_bytes + (uint64_t)bytes);
+    store_relaxed(&k->alloc_objects, k->alloc_objects + (uint64_t)objects);
+}
+
 /* Accounts a run that was taken, or takes back what of it was not used. */
 static void count_run(struct cache *k, const struct span *s, uintptr_t bytes,
                       int sign)
 {
-    k->alloc_bytes += (uint64_t)sign * bytes;
-    k->alloc_objects += (uint64_t)((int64_t)sign * (int64_t)(bytes / s->size));
+    int64_t n = (int64_t)(bytes / s->size);
+    cache_count(k, sign * (int64_t)bytes, sign * n);
 }
 
 bool cache_next_run(struct cache *k, unsigned c)

@@ -253,6 +253,8 @@ void cache_set_span(struct cache *, unsigned c, struct span *);
 void cache_retire(struct cache *, bool keep, bool mark);
 /* Adds what was allocated to heap.live_bytes. */
 void cache_flush_counts(struct cache *);
+/* The owner's counters move; others may be reading them. */
+void cache_count(struct cache *, int64_t bytes, int64_t objects);
 
 /* ---- object.c ---------------------------------------------------------- */
 

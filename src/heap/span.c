@@ -342,13 +342,13 @@ void span_check(const struct span *s)
     for (unsigned i = 0; i < 8; i++)
         n += (unsigned)__builtin_popcountll(load_relaxed(&b->w[i].alloc));
     if (n != s->nalloc || n > s->nslots)
-        fatal("verify: span at %#lx: %u allocation bits, count %u of %u slots",
+        fatal("verify: span at 0x%lx: %u allocation bits, count %u of %u slots",
               (long)span_start(s), n, s->nalloc, s->nslots);
     if (find_bit(b, s->nslots, 512, true) != 512)
-        fatal("verify: span at %#lx: allocation bit behind the last slot",
+        fatal("verify: span at 0x%lx: allocation bit behind the last slot",
               (long)span_start(s));
     if (find_bit(b, 0, s->search < s->nslots ? s->search : 0, false) <
         (s->search < s->nslots ? s->search : 0u))
-        fatal("verify: span at %#lx: free slot below %u", (long)span_start(s),
+        fatal("verify: span at 0x%lx: free slot below %u", (long)span_start(s),
               s->search);
 }

@@ -123,12 +123,11 @@ static void fill(struct sc_directory *d)
     memcpy(d->magic, SC_DIRECTORY_MAGIC, SC_MAGIC_BYTES);
 }
 
-/* Inside us: a handshake's handler takes the locks that the numbers need. */
+/* Inside us: a handshake's handler takes the locks that the numbers need.  So
+ * this thread attaches if it was not, to be asked when it has left. */
 static void at_exit(void)
 {
-    struct thread *t = thread_self;
-    if (t)
-        thread_enter();
+    struct thread *t = pub.page && !thread_attach() ? thread_enter() : 0;
     publish_update(true);
     if (t)
         thread_leave(t);

@@ -284,3 +284,9 @@ RACY bool os_modules_current(void)
         return true;
     return debug->r_state == RT_CONSISTENT && c->chain == chain_hash();
 }
+
+uint64_t os_modules_version(void)
+{
+    const struct table *c = load_acquire(&current);
+    return c ? c->adds : 0;
+}

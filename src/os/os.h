@@ -152,6 +152,8 @@ bool os_thread_unjoined(uintptr_t tp, int tid);
 /* Takes stock of the loaded objects; not while threads are held (it takes the
  * loader's lock).  Changes count when a library came or went. */
 int os_modules_load(void);
+/* Moves whenever an object was added, as of the last taking of stock. */
+uint64_t os_modules_version(void);
 /* Writable data and bss of each object taken stock of.  When threads run,
  * `live` holds the loader's lock so that nothing is unmapped meanwhile. */
 void os_modules_each(bool live, void (*fn)(uintptr_t lo, uintptr_t hi, void *),

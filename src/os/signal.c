@@ -30,18 +30,6 @@
 #include <signal.h>
 #include <ucontext.h>
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define LATE 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define LATE 1
-#endif
-#ifndef LATE
-#define LATE 0
-#endif
-
 /* What the kernel means by struct sigaction, on both processors. */
 struct kernel_action {
     void *handler;
@@ -189,7 +177,7 @@ RACY static void signal_handler(int sig, siginfo_t *info, void *uc)
     c.context = uc;
     context_registers(&c, uc);
     context_stacks(&c, uc);
-    if (LATE) { /* registers that a call preserves go into this frame */
+    if (SIGNALS_LATE) { /* registers that a call preserves go into this frame */
         __builtin_unwind_init();
         context_late(&c, uc, (uintptr_t)__builtin_alloca(16));
     }
@@ -221,7 +209,7 @@ static uint64_t handler_mask(void)
 
 /* The library's sigaction first: it knows the return path that debuggers and
  * unwinders expect (the restorer), and remembers the handler before us.  Then
- * straight in the kernel, with a mask that the library would not let through. */
+ * straight in the kernel, with a mask that the library would not allow. */
 static int install(void)
 {
     struct sigaction ours = {.sa_sigaction = signal_handler};
@@ -234,7 +222,7 @@ static int install(void)
     errno = saved;
     if (e == 0)
         e = kernel_action(NULL, &k);
-    if (e != 0 || LATE)
+    if (e != 0 || SIGNALS_LATE)
         return e;
     k.handler = (void *)signal_handler;
     k.flags |= SA_SIGINFO | SA_RESTART | SA_ONSTACK;

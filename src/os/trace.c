@@ -12,7 +12,8 @@
  * shares our memory can.  It costs about 100 us, so it is the last resort.
  *
  * The tracer runs on a small stack, calls nothing of the C library that keeps
- * state, and is waited for by number, so the program never sees it.
+ * state, and is waited for by number, so the program never sees it.  It runs
+ * with its maker's thread-local storage, hence is left alone by the sanitizers.
  */
 #include "os_private.h"
 #include <elf.h>
@@ -43,16 +44,20 @@ struct os_held {
     char stack[TRACER_STACK] __attribute__((aligned(64)));
 };
 
+/* The C library's clone, by the name that no sanitizer puts a wrapper round: it
+ * would take the tracer for the child of a fork. */
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+
 /* errno belongs to the thread that waits for us: raw calls only. */
 #define TRACE(op, tid, a, b) OS_CALL4(SYS_ptrace, (op), (tid), (a), (b))
 
-static void set_state(struct os_held *h, uint32_t s)
+RACY static void set_state(struct os_held *h, uint32_t s)
 {
     store_seq(&h->state, s);
     OS_CALL6(SYS_futex, &h->state, FUTEX_WAKE, 1, 0, 0, 0);
 }
 
-static bool read_registers(struct os_held *h)
+RACY static bool read_registers(struct os_held *h)
 {
     struct iovec general = {&h->regs, sizeof h->regs};
     struct iovec vector = {h->vector, sizeof h->vector};
@@ -69,7 +74,7 @@ static bool read_registers(struct os_held *h)
     return true;
 }
 
-static bool stop_thread(struct os_held *h)
+RACY static bool stop_thread(struct os_held *h)
 {
     int status;
     if (TRACE(PTRACE_SEIZE, h->tid, 0, 0) < 0 ||
@@ -79,7 +84,7 @@ static bool stop_thread(struct os_held *h)
     return r == h->tid && WIFSTOPPED(status) && read_registers(h);
 }
 
-static int tracer_main(void *arg)
+RACY static int tracer_main(void *arg)
 {
     struct os_held *h = arg;
     bool ok = stop_thread(h);
@@ -141,8 +146,8 @@ struct os_held *os_trace_hold(int tid, struct os_context **c, uintptr_t *tp)
     int saved = errno;
     h->tid = tid;
     allow_tracer(true);
-    h->tracer = clone(tracer_main, h->stack + TRACER_STACK,
-                      CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_UNTRACED, h);
+    h->tracer = __clone(tracer_main, h->stack + TRACER_STACK,
+                        CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_UNTRACED, h);
     errno = saved;
     while (h->tracer > 0 && load_seq(&h->state) == STARTING)
         OS_CALL6(SYS_futex, &h->state, FUTEX_WAIT, STARTING, 0, 0, 0);

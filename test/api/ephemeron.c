@@ -117,7 +117,7 @@ BOTH(of_nothing)
     CHECK(sc_ephemeron_value(e) == &local && sc_ephemeron_key(e) == k);
 }
 
-/* ---- Several on one key ------------------------------------------------------- */
+/* ---- Several on one key ------------------------------------------------ */
 
 static void crowd(void *unused)
 {
@@ -157,7 +157,7 @@ BOTH(many_on_one_key)
     apart(check_living, &none);
 }
 
-/* ---- With other facts about the same objects ------------------------------------- */
+/* ---- With other facts about the same objects --------------------------- */
 
 static _Atomic int runs;
 static void look_at_key(void *obj, void *arg)
@@ -225,7 +225,7 @@ BOTH(ephemerons_with_finalizers)
     }
 }
 
-/* ---- Chains ------------------------------------------------------------------------ */
+/* ---- Chains ------------------------------------------------------------ */
 
 #define CHAIN 100000
 static struct sc_ephemeron **link_of; /* CHAIN of them, registered as roots */
@@ -317,7 +317,7 @@ static void chains(void (*make)(void *))
 BOTH_T(a_long_chain_forward, 200) { chains(make_chain); }
 BOTH_T(a_long_chain_backward, 200) { chains(make_backward); }
 
-/* ---- While cycles run ---------------------------------------------------------------- */
+/* ---- While cycles run -------------------------------------------------- */
 
 #define TABLE 2000
 #define READERS 3

@@ -16,7 +16,7 @@ static void count(void *i)
     runs++;
 }
 
-/* ---- Cleanups ------------------------------------------------------------- */
+/* ---- Cleanups ---------------------------------------------------------- */
 
 /* A cleanup on each of MANY objects of all sizes. */
 static void make_counted(void *unused)
@@ -215,7 +215,7 @@ BOTH(statistics_of_callbacks)
     CHECK_EQ(s.finalizers_queued, 0);
 }
 
-/* ---- Finalizers ------------------------------------------------------------- */
+/* ---- Finalizers -------------------------------------------------------- */
 
 typedef struct node {
     struct node *next;
@@ -518,7 +518,7 @@ BOTH(finalizers_of_every_kind)
         CHECK_EQ(ran[i], 1);
 }
 
-/* ---- Pins ------------------------------------------------------------------- */
+/* ---- Pins -------------------------------------------------------------- */
 
 static void make_pinned(void *unused)
 {
@@ -598,7 +598,7 @@ BOTH(threads_pin_at_once)
     }
 }
 
-/* ---- Roots ------------------------------------------------------------------ */
+/* ---- Roots ------------------------------------------------------------- */
 
 #define RANGES 400
 static void **range[RANGES];
@@ -665,7 +665,7 @@ BOTH(ranges_of_odd_bounds)
     sc_keep_alive(odd);
 }
 
-/* ---- sc_keep_alive ------------------------------------------------------------ */
+/* ---- sc_keep_alive ----------------------------------------------------- */
 
 static __attribute__((noinline)) void use_until_here(void *unused)
 {

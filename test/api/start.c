@@ -213,6 +213,7 @@ static void waste_in_step(uint64_t n)
             if (s.heap_live < s.heap_goal)
                 break;
             usleep(500);
+            waste(4096); /* asks for a cycle again, if need be */
         }
     }
 }

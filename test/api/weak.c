@@ -142,7 +142,7 @@ BOTH(weak_pointers_to_weak_pointers)
     CHECK(!sc_weak_get(weak[0]));
 }
 
-/* ---- While cycles run ------------------------------------------------------ */
+/* ---- While cycles run -------------------------------------------------- */
 
 #define TABLE 4000
 #define READERS 3
@@ -251,7 +251,7 @@ BOTH(one_handle_also_if_made_at_once)
         pthread_join(id[i], 0);
 }
 
-/* ---- Numbers ------------------------------------------------------------------ */
+/* ---- Numbers ----------------------------------------------------------- */
 
 #define MILLION 1000000
 static struct sc_weak **million; /* registered as a root */

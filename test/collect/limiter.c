@@ -68,7 +68,7 @@ static void is(const struct world *w, uint64_t fill, bool limiting,
     CHECK_EQ(w->l.overflow, overflow);
 }
 
-/* ---- Go's steps, one by one ---------------------------------------------- */
+/* ---- Go's steps, one by one -------------------------------------------- */
 
 TEST(starts_empty_and_off)
 {
@@ -200,7 +200,7 @@ TEST(processors_come_and_go)
     CHECK_EQ(w.l.capacity, SECOND);
 }
 
-/* ---- The same, in one life, twice --------------------------------------- */
+/* ---- The same, in one life, twice -------------------------------------- */
 
 static void fill_and_drain(struct world *w, uint64_t lost)
 {
@@ -258,7 +258,7 @@ TEST(two_lives)
     is(&w, 0, false, lost);
 }
 
-/* ---- Beyond Go's -------------------------------------------------------- */
+/* ---- Beyond Go's ------------------------------------------------------- */
 
 /* One busy thread, 13 idle processors: background marking on 3.5 of them is
  * far more than one half of what is used. */

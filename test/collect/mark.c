@@ -11,7 +11,7 @@
 
 #include "../../src/collect/collect.h"
 
-/* ---- What stands above mark.c ------------------------------------------------ */
+/* ---- What stands above mark.c ------------------------------------------ */
 
 static _Atomic uint32_t key_calls;
 static uintptr_t last_key;
@@ -30,7 +30,7 @@ bool verify_mark_again(uintptr_t parent, uintptr_t base, unsigned slot,
     return again_answer;
 }
 
-/* ---- The slow heap ------------------------------------------------------------ */
+/* ---- The slow heap ----------------------------------------------------- */
 
 #define SPANS 400
 struct area { /* a span and what we know of it */
@@ -132,7 +132,7 @@ static void reach_all(const uintptr_t *root, unsigned n)
     }
 }
 
-/* ---- Filling it ----------------------------------------------------------------- */
+/* ---- Filling it -------------------------------------------------------- */
 
 static uintptr_t any_pointer(void)
 {
@@ -249,7 +249,7 @@ static void add_everything(void)
     add_large(2 * OBLET + 7, KIND_CONSERVATIVE, 0);
 }
 
-/* ---- Comparing ------------------------------------------------------------------- */
+/* ---- Comparing --------------------------------------------------------- */
 
 #define ROOTS 40
 static uintptr_t root[ROOTS];
@@ -376,7 +376,7 @@ TEST(ranges_are_cut_to_whole_words)
         }
 }
 
-/* ---- Without memory for queues ---------------------------------------------------- */
+/* ---- Without memory for queues ----------------------------------------- */
 
 /* What was dropped is found again by going over the marked objects. */
 static void mark_overflowed(struct work *w)
@@ -445,7 +445,7 @@ TEST(clear_all_clears_all)
     }
 }
 
-/* ---- The second marking ------------------------------------------------------------ */
+/* ---- The second marking ------------------------------------------------ */
 
 /* gccheckmark: mark bits stay as they are, another room decides. */
 TEST(checking_asks_verify)
@@ -470,7 +470,7 @@ TEST(checking_asks_verify)
     CHECK_EQ(w.bytes_marked, 0);
 }
 
-/* ---- Several markers ----------------------------------------------------------------- */
+/* ---- Several markers --------------------------------------------------- */
 
 #define MARKERS 3
 static _Atomic uint32_t idle;

@@ -21,7 +21,7 @@ static struct scenario usual(double alloc)
         .scannable = {.base = 1}, .stacks = {.base = 8192}};
 }
 
-/* ---- What must hold ------------------------------------------------------ */
+/* ---- What must hold ---------------------------------------------------- */
 
 static void between(const char *what, int i, double v, double low,
                     double high)
@@ -128,7 +128,7 @@ static void triggers(int from, double low, double high)
     }
 }
 
-/* ---- The scenarios ------------------------------------------------------- */
+/* ---- The scenarios ----------------------------------------------------- */
 
 TEST(steady)
 {

@@ -26,7 +26,7 @@ static struct pacer after(int percent, int64_t limit, uint64_t marked)
     return p;
 }
 
-/* ---- Workers ------------------------------------------------------------- */
+/* ---- Workers ----------------------------------------------------------- */
 
 TEST(workers_for_each_count_of_processors)
 {
@@ -76,7 +76,7 @@ TEST(periodic_cycle_has_one_sure_worker)
     }
 }
 
-/* ---- Goals --------------------------------------------------------------- */
+/* ---- Goals ------------------------------------------------------------- */
 
 TEST(empty_heap_starts_with_the_minimum)
 {
@@ -229,7 +229,7 @@ TEST(what_is_too_large_sticks)
     CHECK_EQ(p.runway, UINT64_MAX);
 }
 
-/* ---- Limits -------------------------------------------------------------- */
+/* ---- Limits ------------------------------------------------------------ */
 
 TEST(limit_leaves_out_what_is_not_heap)
 {

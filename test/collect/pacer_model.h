@@ -25,7 +25,7 @@
 #define CYCLES_MAX 100
 #define FIRST_HEAP KIB(256)
 
-/* ---- What changes from cycle to cycle ----------------------------------- */
+/* ---- What changes from cycle to cycle ---------------------------------- */
 
 /* base + a ramp of `ramp` that takes `over` cycles from cycle `from` on
  *      + `spike` in cycle `at` alone + noise within +-`noise`
@@ -71,7 +71,7 @@ static double value_at(const struct signal *s, int cycle)
     return v;
 }
 
-/* ---- The model ---------------------------------------------------------- */
+/* ---- The model --------------------------------------------------------- */
 
 struct scenario {
     int percent;

@@ -26,7 +26,7 @@ static struct pacer after(int percent, int64_t limit, uint64_t marked)
     return p;
 }
 
-/* ---- Assist ratio -------------------------------------------------------- */
+/* ---- Assist ratio ------------------------------------------------------ */
 
 /* Marked 100 MiB, goal 200 MiB, started at 150 MiB. */
 static struct pacer halfway(struct pacer_memory *m)
@@ -135,7 +135,7 @@ TEST(growth_is_free_when_percent_is_off)
     CHECK(pacer_work_per_byte(&p) < ratio * 1.001);
 }
 
-/* ---- Measuring ----------------------------------------------------------- */
+/* ---- Measuring --------------------------------------------------------- */
 
 /* A cycle of 1 ms on 4 processors, so and so much allocated and scanned. */
 static void one_cycle(struct pacer *p, uint64_t allocated, uint64_t scanned,
@@ -224,7 +224,7 @@ TEST(clocks_may_be_wrong)
     CHECK(p.cons_mark < 1000);
 }
 
-/* ---- Any numbers at all -------------------------------------------------- */
+/* ---- Any numbers at all ------------------------------------------------ */
 
 static uint64_t any(uint64_t *s)
 {

@@ -118,7 +118,7 @@ TEST(finish_alone)
     CHECK(load_relaxed(&sweep_ns) > before);
 }
 
-/* ---- Threads --------------------------------------------------------------------- */
+/* ---- Threads ----------------------------------------------------------- */
 
 static void *payer(void *arg)
 {

@@ -131,7 +131,7 @@ TEST(discard_empties_all)
     CHECK(!work_get(&a));
 }
 
-/* ---- No memory ------------------------------------------------------------ */
+/* ---- No memory --------------------------------------------------------- */
 
 /* What finds no room is marked and not queued: gc.overflow says so. */
 TEST(no_buffer_at_all)
@@ -175,7 +175,7 @@ TEST(all_buffers_are_full)
     all_are_out(put);
 }
 
-/* ---- Threads --------------------------------------------------------------- */
+/* ---- Threads ----------------------------------------------------------- */
 
 /* Entry e leads to 2e and 2e + 1: one root becomes them all. */
 static _Atomic uint32_t visited[ENTRIES + 1];

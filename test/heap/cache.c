@@ -45,7 +45,7 @@ static bool allocated(uintptr_t p, bool *marked)
     return true;
 }
 
-/* ---- Single threads, random classes ------------------------------------------ */
+/* ---- Single threads, random classes ------------------------------------ */
 
 #define OBJECTS 20000
 static struct {
@@ -97,7 +97,7 @@ TEST(random_classes_white) { allocate_and_retire(false, false); }
 TEST(random_classes_black) { allocate_and_retire(true, false); }
 TEST(random_classes_interrupted) { allocate_and_retire(true, true); }
 
-/* ---- C2: the slot at cur --------------------------------------------------------- */
+/* ---- C2: the slot at cur ----------------------------------------------- */
 
 /* The fast path is: p = cur; e = p + size; if (e > end) slow; cur = e.
  * `step` is where the handshake comes; afterwards the path goes on. */

@@ -212,7 +212,7 @@ TEST(a_thread_behind_does_not_sweep)
     CHECK_EQ(load_relaxed(&heap.swept_free_objects), freed);
 }
 
-/* ---- Threads ------------------------------------------------------------------ */
+/* ---- Threads ----------------------------------------------------------- */
 
 #define THREADS 4
 #define PER_THREAD 15000

@@ -206,7 +206,7 @@ TEST(no_memory_for_a_shape)
     CHECK(shape_says(l.shape, 0));
 }
 
-/* ---- Threads ------------------------------------------------------------ */
+/* ---- Threads ----------------------------------------------------------- */
 
 #define THREADS 4
 #define LAYOUTS 60

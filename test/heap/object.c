@@ -69,7 +69,7 @@ TEST(every_address_of_shaped_spans)
         every_address(class_of_shape(shape_of(&l), size_of_class(c)), &pages);
 }
 
-/* ---- Large ----------------------------------------------------------------- */
+/* ---- Large ------------------------------------------------------------- */
 
 static void check_large(const struct span *s, uintptr_t a)
 {
@@ -208,7 +208,7 @@ TEST(torn_descriptors_are_no_object)
     CHECK(!object_find(a, &o));
 }
 
-/* ---- Any word ------------------------------------------------------------- */
+/* ---- Any word ---------------------------------------------------------- */
 
 TEST(random_words_never_fault)
 {

@@ -10,7 +10,7 @@ static size_t trace_nothing(const void *obj, size_t size, size_t cursor,
     return 0;
 }
 
-/* ---- Random sequences ---------------------------------------------------- */
+/* ---- Random sequences -------------------------------------------------- */
 
 struct play {
     struct model m;
@@ -219,7 +219,7 @@ TEST(used_pages_are_zeroed_again)
     CHECK(all_zero(r.cur, r.end - r.cur));
 }
 
-/* ---- Descriptors, large spans ------------------------------------------------ */
+/* ---- Descriptors, large spans ------------------------------------------ */
 
 TEST(descriptors_of_small_spans)
 {
@@ -298,7 +298,7 @@ TEST(no_memory_for_a_span)
     }
 }
 
-/* ---- Debug aids --------------------------------------------------------------- */
+/* ---- Debug aids -------------------------------------------------------- */
 
 TEST(clobberfree_fills_the_dead)
 {
@@ -348,7 +348,7 @@ TEST(guarded_pages_are_not_used_again)
     CHECK(span_start(s) != a);
 }
 
-/* ---- span_check says so ----------------------------------------------------------- */
+/* ---- span_check says so ------------------------------------------------ */
 
 static void damage(int how, struct span *s)
 {

@@ -8,7 +8,7 @@
 
 #define DENSE_PAGES 496
 
-/* ---- Pure parts --------------------------------------------------------- */
+/* ---- Pure parts -------------------------------------------------------- */
 
 TEST(goal_percent)
 {
@@ -75,7 +75,7 @@ TEST(duty_forgets_idle_time)
     CHECK_EQ(worked, 20000000);
 }
 
-/* ---- Candidates --------------------------------------------------------- */
+/* ---- Candidates -------------------------------------------------------- */
 
 static struct chunk *chunk_all(int used)
 {
@@ -138,7 +138,7 @@ TEST(candidate_respects_os_pages)
         }
 }
 
-/* ---- The whole ---------------------------------------------------------- */
+/* ---- The whole --------------------------------------------------------- */
 
 /* n pages in use at the start of a fresh heap, in a cycle of their own. */
 static void heap_of(uint32_t n)

@@ -20,13 +20,14 @@ typedef Canary *hide_fn(uintptr_t masked);
 
 static Canary *keeper;
 static volatile int handler_runs;
-enum { NO_HANDLER, HANDLER, HANDLER_ALTERNATE };
+enum { NO_HANDLER, HANDLER, HANDLER_ALTERNATE, BLOCKS_SIGNALS };
 
 struct hider {
     hide_fn *fn;
     uintptr_t masked;
     uint64_t id;
     int foreign;
+    int blocks;      /* all signals */
     char *alternate; /* signal stack, or NULL */
 };
 
@@ -39,6 +40,11 @@ static void *hider_main(void *arg)
         sigaltstack(&s, NULL);
     if (!h->foreign)
         sc_thread_attach();
+    if (h->blocks) {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, NULL);
+    }
     scrub();
     Canary *c = h->fn(h->masked);
     canary_is(c, h->id);
@@ -49,7 +55,7 @@ static void *hider_main(void *arg)
 static void hide_once(hide_fn *fn, int foreign, int handler)
 {
     static uint64_t id = 1;
-    struct hider h = {fn, 0, ++id, foreign, NULL};
+    struct hider h = {fn, 0, ++id, foreign, handler == BLOCKS_SIGNALS, NULL};
     pthread_t t;
 
     if (handler == HANDLER_ALTERNATE)
@@ -61,7 +67,7 @@ static void hide_once(hide_fn *fn, int foreign, int handler)
     t = spawn(hider_main, &h);
     while (!hidden)
         sched_yield();
-    if (handler != NO_HANDLER) {
+    if (handler == HANDLER || handler == HANDLER_ALTERNATE) {
         pthread_kill(t, SIGUSR1);
         while (!handler_runs)
             sched_yield();

@@ -1,75 +1,277 @@
-/* signals.c: signals of the program's own arrive all the time, with handlers on
- * the stack and on an alternate one; its SIGURGs stay its own.  links: lib
+/* signals.c: a program that is full of signals of its own.  links: lib
+ *
+ *   interval timer (1 ms) --> whoever runs
+ *   storm thread: SIGUSR1 --> each mover, again and again
+ *        their handlers look at heap objects, dawdle, and are interrupted by
+ *        the collector's signal while they do
+ *
+ * The movers (moves.h) notice what is lost.  A handler that runs for whole
+ * cycles makes the rare case common: the thread was in the middle of an
+ * allocation or a store when the handler began.
  */
-#include "torture.h"
-#include <signal.h>
+#include "moves.h"
+#include <setjmp.h>
 #include <sys/time.h>
 
-static volatile sig_atomic_t ticks, urgent;
+static _Atomic uint64_t handled;
+static volatile int storm_stop;
+static volatile unsigned handler_spin;
+static Canary *looked_at;
 
-static void on_tick(int sig)
+static void on_storm(int sig)
 {
-    volatile char frame[512];
+    int saved = errno;
+    const Canary *c = LOAD(&looked_at);
 
-    memset((char *)frame, sig, sizeof(frame));
-    ticks++;
+    if (c)
+        canary_check(c);
+    for (unsigned i = handler_spin; i; i--)
+        __asm__ volatile("");
+    handled++;
+    errno = saved;
 }
 
-static void on_urgent(int sig) { urgent++; }
+/* Runs while a cycle begins, or through the whole of it. */
+static void on_long(int sig)
+{
+    struct timespec t;
+    double end = test_clock() + 0.003;
+    uint64_t target = cycles_done + 1 + handled % 3;
+
+    while (cycles_done < target && test_clock() < end)
+        clock_gettime(CLOCK_MONOTONIC, &t);
+    handled++;
+}
+
+static void *storm(void *unused)
+{
+    for (unsigned i = 0; !storm_stop; i++) {
+        pthread_kill(mover[i % THREADS], SIGUSR1);
+        if (i % 3 == 0)
+            usleep(handler_spin ? 50 : 1000);
+    }
+    return NULL;
+}
 
 static void handle(int sig, void (*fn)(int), int flags)
 {
-    struct sigaction a = {.sa_handler = fn, .sa_flags = flags | SA_RESTART};
+    struct sigaction a = {.sa_handler = fn, .sa_flags = SA_RESTART | flags};
 
+    sigemptyset(&a.sa_mask);
     CHECK_EQ(sigaction(sig, &a, NULL), 0);
 }
 
-static void storm(int flags)
+static void timer(long us)
 {
-    struct itimerval every = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
-    static char alternate[64 << 10];
-    stack_t s = {.ss_sp = alternate, .ss_size = sizeof(alternate)};
-    Canary *head = NULL;
+    struct itimerval t = {{0, us}, {0, us}};
 
+    CHECK_EQ(setitimer(ITIMER_REAL, &t, NULL), 0);
+}
+
+/* A mover with an alternate stack of the usual size, a guard page below. */
+static void *alternate(void)
+{
+    size_t size = (size_t)sysconf(_SC_SIGSTKSZ), page = 4096;
+    char *p = mmap(NULL, size + page, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t s = {.ss_sp = p + page, .ss_size = size};
+
+    CHECK_EQ(mprotect(p, page, PROT_NONE), 0);
     CHECK_EQ(sigaltstack(&s, NULL), 0);
-    handle(SIGALRM, on_tick, flags);
-    setitimer(ITIMER_REAL, &every, NULL);
+    return p;
+}
+
+static void *work_alternate(void *n)
+{
+    alternate();
+    return work(n);
+}
+
+static void under_storm(double seconds, int on_alternate, int long_handlers)
+{
+    pthread_t s;
+
+    handler_spin = long_handlers ? 0 : 3000;
+    handle(SIGUSR1, long_handlers ? on_long : on_storm,
+           on_alternate ? SA_ONSTACK : 0);
+    handle(SIGALRM, on_storm, on_alternate ? SA_ONSTACK : 0);
+    STORE(&looked_at, canary_new(5));
+    mover_main = on_alternate ? work_alternate : work;
+    movers_start(seconds);
+    timer(1000);
+    s = spawn(storm, NULL);
+    while (test_clock() < stop_at)
+        usleep(10000);
+    storm_stop = 1;
+    pthread_join(s, NULL);
+    timer(0);
+    movers_join();
+    dprintf(1, "%lu signals\n", (unsigned long)handled);
+    CHECK(handled > 100);
+}
+
+TEST_BOTH(storm, 60) { under_storm(1.2, 0, 0); }
+TEST_BOTH(storm_alternate, 60) { under_storm(1.2, 1, 0); }
+TEST_BOTH(long_handlers, 60) { under_storm(1.5, 0, 1); }
+TEST_BOTH(long_handlers_alternate, 60) { under_storm(1.2, 1, 1); }
+
+/* ---- Our signal is the program's as well ------------------------------- */
+
+static _Atomic int urgent;
+static void on_urgent(int sig) { urgent++; }
+
+static void urgent_ones_arrive(void)
+{
     driver_start();
-    for (long i = 0; i < scaled(300000); i++) {
-        Canary *c = canary_new((uint64_t)i);
-        STORE(&c->next, head);
-        head = c;
-        if (i % 300 == 0) {
-            for (Canary *k = head; k; k = k->next)
-                canary_check(k);
-            head = NULL;
-        }
+    for (int i = 1; i <= 200; i++) {
+        CHECK_EQ(kill(getpid(), SIGURG), 0); /* to the process, as sockets do */
+        for (double end = until(5); urgent < i && test_clock() < end;)
+            usleep(20);
+        CHECK(urgent >= i);
+        litter(50);
     }
     driver_end();
-    setitimer(ITIMER_REAL, &never, NULL);
-    CHECK(ticks > 0);
 }
 
-TEST_BOTH(storm_on_the_stack, 60)
-{
-    storm(0);
-}
-
-TEST_BOTH(storm_on_an_alternate_stack, 60)
-{
-    storm(SA_ONSTACK);
-}
-
-/* The program had a handler for SIGURG before the library started. */
-TEST_T(own_sigurg, 60)
+TEST(own_handler_from_before)
 {
     handle(SIGURG, on_urgent, 0);
     start(1);
-    driver_start();
-    for (int i = 1; i <= 100; i++) {
-        raise(SIGURG);
-        litter(1000);
+    urgent_ones_arrive();
+    CHECK_EQ(urgent, 200); /* and none of ours was passed on */
+}
+
+TEST(own_handler_from_later)
+{
+    start(1);
+    sc_collect();
+    handle(SIGURG, on_urgent, 0);
+    urgent_ones_arrive();
+}
+
+TEST(ignored_later)
+{
+    start(0);
+    sc_collect();
+    CHECK(signal(SIGURG, SIG_IGN) != SIG_ERR);
+    for (int i = 0; i < 20; i++)
+        sc_collect();
+}
+
+/* ---- Blocked ----------------------------------------------------------- */
+
+static int quiet[2];
+
+static void *blocks_all(void *arg)
+{
+    sigset_t all;
+    char c;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    if (arg)
+        litter(10);
+    return read(quiet[0], &c, 1) == 1 ? NULL : arg;
+}
+
+static void collects_despite(int attached, int n)
+{
+    pthread_t t[8];
+    double longest = 0;
+
+    CHECK_EQ(pipe(quiet), 0);
+    for (int i = 0; i < n; i++)
+        t[i] = spawn(blocks_all, attached ? &quiet : NULL);
+    usleep(20000);
+    for (int i = 0; i < 10; i++) {
+        double begin = test_clock();
+        sc_collect();
+        if (test_clock() - begin > longest)
+            longest = test_clock() - begin;
     }
+    dprintf(1, "longest collection %.1f ms\n", longest * 1e3);
+    CHECK(longest < 3);
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(write(quiet[1], "x", 1), 1);
+    for (int i = 0; i < n; i++)
+        pthread_join(t[i], NULL);
+}
+
+TEST_BOTH(foreign_threads_that_block_all, 60) { collects_despite(0, 4); }
+TEST_BOTH(attached_threads_that_block_all, 60) { collects_despite(1, 4); }
+
+/* Movers that block everything: they answer when they come to us. */
+static void *work_blocked(void *n)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    return work(n);
+}
+
+TEST_BOTH(movers_that_block_all, 60)
+{
+    mover_main = work_blocked;
+    run(1);
+}
+
+/* ---- Small stacks ------------------------------------------------------ */
+
+static volatile int spin_stop;
+
+static void *spin_on_small(void *unused)
+{
+    alternate();
+    litter(100);
+    while (!spin_stop)
+        __asm__ volatile("");
+    return NULL;
+}
+
+/* Our handler's own need, on an alternate stack of the usual size. */
+TEST_BOTH(alternate_stack_is_large_enough, 60)
+{
+    pthread_t t[2];
+
+    for (int i = 0; i < 2; i++)
+        t[i] = spawn(spin_on_small, NULL);
+    for (int i = 0; i < 50; i++)
+        sc_collect();
+    spin_stop = 1;
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+}
+
+/* ---- Out of a handler by a jump ---------------------------------------- */
+
+static _Thread_local sigjmp_buf way_out;
+static _Thread_local volatile int may_jump;
+
+static void on_jump(int sig)
+{
+    if (may_jump)
+        siglongjmp(way_out, 1);
+}
+
+/* The program's own loops may be left so; the library's functions not. */
+TEST_BOTH(jumps, 60)
+{
+    Canary *volatile kept = canary_new(77);
+
+    handle(SIGALRM, on_jump, 0);
+    driver_start();
+    timer(700);
+    for (volatile int i = 0; i < 500; i++) {
+        if (!sigsetjmp(way_out, 1)) {
+            may_jump = 1;
+            for (;;)
+                canary_check(kept);
+        }
+        may_jump = 0;
+        litter(20);
+    }
+    timer(0);
     driver_end();
-    CHECK(urgent >= 100);
+    canary_is(kept, 77);
 }

@@ -97,7 +97,7 @@ TEST_BOTH(stacks, 100)
     driver_end();
 }
 
-/* ---- Asleep in the kernel ------------------------------------------------ */
+/* ---- Asleep in the kernel ---------------------------------------------- */
 
 static _Atomic int asleep;
 static int pipe_ends[2];
