@@ -76,7 +76,7 @@ void guest_signal(struct os_context *c)
     g->context = c;
     g->tp = os_thread_pointer();
     store_release(&g->state, GUEST_HERE);
-    __atomic_fetch_add(&handshake_answers, 1, __ATOMIC_SEQ_CST);
+    add_seq(&handshake_answers, 1);
     os_wake(&handshake_answers, 1);
     while (load_acquire(&g->state) == GUEST_HERE)
         os_wait(&g->state, GUEST_HERE, UINT64_MAX);
@@ -194,13 +194,15 @@ static bool guest_wait(struct guest *g)
         os_wait(&handshake_answers, seen, 1000000);
         if (os_now() - begin < 5000000)
             continue;
+        os_signal_keep();
         if (os_signal_thread(g->tid)) { /* gone */
             store_seq(&g->state, GUEST_LEFT);
             return true;
         }
-        /* A thread that is just being made blocks all signals for a moment. */
+        /* A thread that is just being made blocks all signals for a moment, and
+         * so does one that ends; it may have ended while we tried. */
         if (os_thread_blocks_signal(g->tid) && !guest_trace(g) &&
-            os_now() - begin > BLOCKED_NS)
+            os_now() - begin > BLOCKED_NS && !os_signal_thread(g->tid))
             return false;
     }
 }

@@ -45,7 +45,7 @@ static struct {
 static void answered(struct thread *t, uint32_t n)
 {
     store_seq(&t->done, n);
-    __atomic_fetch_add(&handshake_answers, 1, __ATOMIC_SEQ_CST);
+    add_seq(&handshake_answers, 1);
     os_wake(&handshake_answers, 1);
 }
 
@@ -252,6 +252,7 @@ static bool wait_for_all(uint32_t n)
         if (now - reminded <= REMIND_NS)
             continue;
         reminded = now;
+        os_signal_keep();
         for (t = threads.all; t; t = t->next)
             if (load_seq(&t->done) != n)
                 remind(t, n);
@@ -267,6 +268,7 @@ bool handshake_run(hand_fn fn, bool hold, bool strangers)
     hs.stop_begin = os_now();
     store_seq(&hs.released, n - 1);
     store_seq(&hs.number, n);
+    os_signal_keep();
     for (struct thread *t = threads.all; t; t = t->next)
         store_seq(&t->want, n);
     for (struct thread *t = threads.all; t; t = t->next)

@@ -56,6 +56,13 @@ uint64_t os_random(void);
 void os_sleep(uint64_t ns);
 void os_yield(void);
 
+/* ---- Checkers ---------------------------------------------------------- */
+
+/* The program runs under valgrind.  [signal] */
+bool os_checker_present(void);
+/* The same word, which may be looked at though never written.  [signal] */
+uintptr_t os_checker_defined(uintptr_t word);
+
 /* ---- Waiting ---------------------------------------------------------- */
 
 /* Sleeps while *w == v, at most ns (UINT64_MAX: no limit).  0 when woken or
@@ -103,6 +110,9 @@ uintptr_t os_outer_sp(const struct os_context *, uintptr_t lo, uintptr_t hi);
  * there before, after fn: a foreign one may have swallowed ours, so fn can be
  * called when nobody asked.  Again: replaces fn. */
 int os_signal_init(void (*fn)(struct os_context *));
+/* Takes the signal back if the program has set a handler of its own since; that
+ * one is called for what others send. */
+void os_signal_keep(void);
 void os_set_pc(struct os_context *, uintptr_t pc); /* [signal] */
 int os_signal_number(void);
 /* For a thread of os_thread_start that runs the program's code: lets our

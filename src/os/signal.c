@@ -158,9 +158,30 @@ RACY uintptr_t os_outer_sp(const struct os_context *c, uintptr_t lo,
     return least - lo > RED_ZONE ? least - RED_ZONE : lo;
 }
 
+/* The program may have put its handler in our place and call ours from it; we
+ * have taken the place back since (os_signal_keep), and call theirs.  That ends
+ * where the same frame comes by again, further up the stack.  (A handler that
+ * left by longjmp may have had a frame at the same place, but not above it.) */
+static _Thread_local struct {
+    const void *uc;
+    uintptr_t frame;
+} passing;
+
+RACY static bool passed_already(const void *uc)
+{
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if (passing.uc == uc && here < passing.frame)
+        return true;
+    passing.uc = uc;
+    passing.frame = here;
+    return false;
+}
+
 /* Under our mask, not its own: it asked for fewer signals blocked, at most. */
 RACY static void pass_on(int sig, siginfo_t *info, void *uc)
 {
+    if (passed_already(uc))
+        return;
     if (previous.sa_flags & SA_SIGINFO)
         previous.sa_sigaction(sig, info, uc);
     else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN)
@@ -230,18 +251,34 @@ static int install(void)
     return kernel_action(&k, NULL);
 }
 
-/* A second call must not take our own handler for the one before us. */
-int os_signal_init(void (*fn)(struct os_context *))
+static int not_ours(bool *yes)
 {
     struct sigaction now;
     int saved = errno, e = sigaction(SIGURG, NULL, &now) ? errno : 0;
     errno = saved;
+    *yes = e == 0 && now.sa_sigaction != signal_handler;
+    return e;
+}
+
+/* A second call must not take our own handler for the one before us. */
+int os_signal_init(void (*fn)(struct os_context *))
+{
+    bool install_it;
+    int e = not_ours(&install_it);
     if (e != 0)
         return e;
     os_tls_find();
     handshake = fn;
     fence_signal();
-    return now.sa_sigaction == signal_handler ? 0 : install();
+    return install_it ? install() : 0;
+}
+
+/* Who set a handler after us meant SIGURG from sockets, and gets those. */
+void os_signal_keep(void)
+{
+    bool displaced;
+    if (not_ours(&displaced) == 0 && displaced)
+        install();
 }
 
 /* Our own threads start with all signals blocked; the one that runs the

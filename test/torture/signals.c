@@ -87,6 +87,23 @@ static void *work_alternate(void *n)
     return work(n);
 }
 
+/* Nothing but allocation: an object that is handed out twice shows, when the
+ * first owner looks at it again. */
+static void *work_allocate(void *n)
+{
+    Canary *ring[64] = {NULL};
+    uint64_t id = 0;
+
+    rng_seed((uintptr_t)n);
+    while (test_clock() < stop_at)
+        for (int k = 0; k < 2000; k++, id++) {
+            if (id >= 64)
+                canary_is(ring[id % 64], id - 64);
+            ring[id % 64] = canary_new(id);
+        }
+    return NULL;
+}
+
 static void under_storm(double seconds, int on_alternate, int long_handlers)
 {
     pthread_t s;
@@ -96,7 +113,8 @@ static void under_storm(double seconds, int on_alternate, int long_handlers)
            on_alternate ? SA_ONSTACK : 0);
     handle(SIGALRM, on_storm, on_alternate ? SA_ONSTACK : 0);
     STORE(&looked_at, canary_new(5));
-    mover_main = on_alternate ? work_alternate : work;
+    if (on_alternate)
+        mover_main = work_alternate;
     movers_start(seconds);
     timer(1000);
     s = spawn(storm, NULL);
@@ -112,6 +130,16 @@ static void under_storm(double seconds, int on_alternate, int long_handlers)
 
 TEST_BOTH(storm, 60) { under_storm(1.2, 0, 0); }
 TEST_BOTH(storm_alternate, 60) { under_storm(1.2, 1, 0); }
+TEST_BOTH(storm_of_allocation, 60)
+{
+    mover_main = work_allocate;
+    under_storm(1, 0, 0);
+}
+TEST_BOTH(long_handlers_in_allocation, 60)
+{
+    mover_main = work_allocate;
+    under_storm(1, 0, 1);
+}
 TEST_BOTH(long_handlers, 60) { under_storm(1.5, 0, 1); }
 TEST_BOTH(long_handlers_alternate, 60) { under_storm(1.2, 1, 1); }
 
@@ -141,12 +169,52 @@ TEST(own_handler_from_before)
     CHECK_EQ(urgent, 200); /* and none of ours was passed on */
 }
 
+/* A thread that never comes back to us can only be reached by the signal. */
+static _Atomic int spin_on;
+static void *spin(void *unused)
+{
+    sc_thread_attach();
+    spin_on = 1;
+    while (spin_on)
+        continue;
+    return NULL;
+}
+
+static void with_spinner(void)
+{
+    pthread_t t = spawn(spin, NULL);
+    while (!spin_on)
+        usleep(100);
+    urgent_ones_arrive();
+    spin_on = 0;
+    CHECK_EQ(pthread_join(t, NULL), 0);
+}
+
 TEST(own_handler_from_later)
 {
     start(1);
     sc_collect();
     handle(SIGURG, on_urgent, 0);
-    urgent_ones_arrive();
+    with_spinner();
+}
+
+/* Theirs in our place, which calls ours in turn. */
+static struct sigaction before_chain;
+static void on_chain(int sig, siginfo_t *info, void *uc)
+{
+    urgent++;
+    before_chain.sa_sigaction(sig, info, uc);
+}
+
+TEST(own_handler_that_calls_ours)
+{
+    struct sigaction a = {.sa_sigaction = on_chain};
+    a.sa_flags = SA_SIGINFO | SA_RESTART;
+    start(1);
+    sc_collect();
+    CHECK_EQ(sigaction(SIGURG, &a, &before_chain), 0);
+    with_spinner();
+    CHECK(urgent < 100000);
 }
 
 TEST(ignored_later)
