@@ -24,7 +24,7 @@ INLINE bool set_bit(_Atomic uint64_t *word, uint64_t bit)
 {
     if (load_relaxed(word) & bit)
         return false;
-    return !(__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit);
+    return !(or_seq(word, bit) & bit);
 }
 
 static COLD void check_again(struct work *w, uintptr_t base, unsigned slot,
@@ -88,11 +88,25 @@ INLINE void mark_one(struct work *w, uintptr_t a)
     grey(w, start + (uintptr_t)slot * k->size, slot, page, d, k->size);
 }
 
-RACY void mark_word(struct work *w, uintptr_t word) { mark_one(w, word); }
+RACY void mark_word(struct work *w, uintptr_t word)
+{
+    mark_one(w, os_checker_present() ? os_checker_defined(word) : word);
+}
+
+static RACY NOINLINE void mark_range_checked(struct work *w, uintptr_t lo,
+                                             uintptr_t hi)
+{
+    for (uintptr_t a = lo; a + 8 <= hi; a += 8)
+        mark_one(w, os_checker_defined(load_relaxed((uintptr_t *)a)));
+}
 
 RACY void mark_range(struct work *w, uintptr_t lo, uintptr_t hi)
 {
     lo = align_up(lo, 8);
+    if (unlikely(os_checker_present())) {
+        mark_range_checked(w, lo, hi);
+        return;
+    }
     for (uintptr_t a = lo; a + 8 <= hi; a += 8)
         mark_one(w, load_relaxed((uintptr_t *)a));
 }
