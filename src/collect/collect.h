@@ -351,6 +351,8 @@ void drain_begin(bool periodic);
 void drain_end(void);
 struct drain_times { uint64_t background, idle; };
 void drain_times(struct drain_times *);  /* CPU ns of this cycle */
+uint64_t drain_background(void);         /* CPU ns of all cycles */
+uint64_t drain_idle(void);
 void drain_fork_child(void);
 
 /* Before `bytes` more are handed out: sweep debt, marking debt, trigger. */
@@ -383,6 +385,7 @@ void policy_cycle_abandoned(uint64_t now);
 void policy_goals(void);            /* trigger and goal anew */
 bool policy_limited(void);          /* the CPU limiter holds GC back */
 void policy_add_assist(uint64_t ns);
+bool policy_awaited(void);  /* threads wait for the end of the cycle */
 int policy_gc_percent(int set, bool change);
 int64_t policy_memory_limit(int64_t set, bool change);
 int policy_procs(void);

@@ -34,7 +34,8 @@ static struct {
     _Atomic uint32_t on;     /* marking; futex of sleeping helpers */
     _Atomic uint32_t busy;
     _Atomic uint32_t wake;
-    _Atomic uint64_t background, idle; /* CPU ns of this cycle */
+    _Atomic uint64_t background, idle; /* CPU ns, of all cycles */
+    uint64_t background_before, idle_before; /* of those before this one */
     uint64_t begin;
     bool periodic;
     _Atomic bool urgent;
@@ -73,15 +74,20 @@ size_t drain(struct work *w, size_t budget)
 
 /* ---- Who may work ------------------------------------------------------ */
 
-static uint64_t budget_used(void) { return load_relaxed(&crew.background); }
+static uint64_t budget_used(void)
+{
+    return load_relaxed(&crew.background) - crew.background_before;
+}
 
-/* Within the quarter, or urgent: always.  Else only as an idle worker. */
+/* Within the quarter, or urgent: always.  So too while threads wait for the end
+ * of the cycle: it is their time that is used.  Else only as an idle worker. */
 static bool may_work(uint64_t now, double contended, bool *idle)
 {
     double share = policy_background_share();
     double allowed = share * (double)(now - crew.begin) + 1e6;
     *idle = false;
-    if (load_relaxed(&crew.urgent) || (double)budget_used() < allowed)
+    if (load_relaxed(&crew.urgent) || (double)budget_used() < allowed ||
+        policy_awaited())
         return true;
     *idle = true;
     return !crew.periodic && !policy_limited() && contended < CONTENDED;
@@ -119,7 +125,7 @@ static bool slice(struct worker *k)
     uint64_t credit = k->work.scan_work;
     account(k, idle);
     work_flush(&k->work);
-    __atomic_fetch_add(&gc.credit, (int64_t)credit, __ATOMIC_RELAXED);
+    add_relaxed(&gc.credit, (int64_t)credit);
     policy_revise();
     return n != 0;
 }
@@ -136,13 +142,13 @@ static void helper_main(void *worker)
 {
     struct worker *k = worker;
     handshake_exempt(os_tid());
-    __atomic_fetch_add(&crew.ready, 1, __ATOMIC_SEQ_CST);
+    add_seq(&crew.ready, 1);
     for (;;) {
         sleep_until_on();
         uint32_t seen = load_seq(&crew.wake);
-        __atomic_fetch_add(&crew.busy, 1, __ATOMIC_SEQ_CST);
+        add_seq(&crew.busy, 1);
         bool some = load_acquire(&crew.on) && !work_pool_empty() && slice(k);
-        __atomic_fetch_sub(&crew.busy, 1, __ATOMIC_SEQ_CST);
+        sub_seq(&crew.busy, 1);
         if (!some && load_acquire(&crew.on))
             os_wait(&crew.wake, seen, 1000000);
     }
@@ -167,8 +173,8 @@ int drain_start_workers(int n)
 
 void drain_begin(bool periodic)
 {
-    store_relaxed(&crew.background, 0);
-    store_relaxed(&crew.idle, 0);
+    crew.background_before = load_relaxed(&crew.background);
+    crew.idle_before = load_relaxed(&crew.idle);
     crew.begin = os_now();
     crew.periodic = periodic;
     store_seq(&crew.on, 1);
@@ -195,7 +201,7 @@ void drain_until_idle(struct work *w, bool urgent)
     store_relaxed(&crew.urgent, urgent);
     work_flush(w);
     for (;;) {
-        __atomic_fetch_add(&crew.wake, 1, __ATOMIC_SEQ_CST);
+        add_seq(&crew.wake, 1);
         if (crew.helpers && !work_pool_empty())
             os_wake(&crew.wake, INT32_MAX);
         bool some = slice(&self);
@@ -207,10 +213,13 @@ void drain_until_idle(struct work *w, bool urgent)
     work_flush(&self.work);
 }
 
+uint64_t drain_background(void) { return load_relaxed(&crew.background); }
+uint64_t drain_idle(void) { return load_relaxed(&crew.idle); }
+
 void drain_times(struct drain_times *t)
 {
-    t->background = load_relaxed(&crew.background);
-    t->idle = load_relaxed(&crew.idle);
+    t->background = budget_used();
+    t->idle = load_relaxed(&crew.idle) - crew.idle_before;
 }
 
 void drain_fork_child(void)

@@ -17,6 +17,8 @@
 
 /* Waits for a cycle are cut in such pieces: the limiter is updated between. */
 #define LIMIT_WAIT LIMITER_PERIOD
+/* Of what the limiter could not hold, ns of CPU. */
+#define CARRIED_MAX 200000000u
 /* A shorter time between cycles tells little of what the program uses. */
 #define LEAST_WINDOW 1000000
 
@@ -34,11 +36,11 @@ static struct {
     uint64_t in_use;    /* bytes of spans when it ended, before sweeping */
     uint64_t revised;
     uint64_t assist_at_start;
-    uint64_t told, told_cpu, told_waited; /* when the limiter was last told */
+    /* When the limiter was last told: */
+    uint64_t told, told_cpu, told_workers, told_idlers, told_overflow;
     double busy;        /* processors that the program had a use for */
     bool held;          /* a cycle that holds all threads */
-    uint64_t held_ns;   /* of such cycles, so far; atomic, as is: */
-    uint64_t waited;    /* by all threads for the limit's sake, ns */
+    uint32_t waiters;   /* threads that wait for the cycle's end; atomic */
     uint64_t rest_until; /* no cycle before, unless one is demanded */
     double share;
 } policy = {.lock = LOCK_INIT(RANK_POLICY)};
@@ -167,28 +169,52 @@ void policy_goals(void)
     lock_drop(&policy.lock);
 }
 
-/* The limiter's idle time: of the processors, what the program neither used
- * nor waited for; it would otherwise see one busy thread on many processors as
- * all GC.  While threads are held what counts is what they would have used:
- * else a program with one thread would seem to lose all processors. */
+/* A full bucket spills.  Its two states last as long as a window each, and a
+ * window of assists fills it by more than one without assists empties it: what
+ * spilled is poured in again, else the collector had two thirds and not half.
+ * What nobody could make up for soon is forgotten. */
+static uint64_t carried(void)
+{
+    uint64_t spilled = policy.limiter.overflow - policy.told_overflow;
+    policy.told_overflow = policy.limiter.overflow;
+    return spilled < CARRIED_MAX ? spilled : CARRIED_MAX;
+}
+
+/* What the limiter weighs is CPU time that was measured, on both sides.  Where
+ * other processes have the processors, a quarter of them is more than the
+ * collector gets, and a thread that waits for it by the clock loses nothing to
+ * it.  So idle time is all that this process did not use, and:
+ *
+ *     GC = assists (told as they end) + background workers while nothing else
+ *          would run; not the idle ones
+ *
+ * While threads are held what counts is what they would have used: else a
+ * program with one thread would seem to lose all processors. */
 static void tell_limiter(uint64_t now)
 {
-    uint64_t cpu = os_process_cpu(), waited = load_relaxed(&policy.waited);
+    limiter_add_assist(&policy.limiter, carried());
+    uint64_t cpu = os_process_cpu(), workers = drain_background();
+    uint64_t idlers = drain_idle();
     uint64_t wall = now - policy.told, had = wall * (uint64_t)policy.procs;
-    uint64_t used = cpu - policy.told_cpu + waited - policy.told_waited;
+    uint64_t used = cpu - policy.told_cpu, unused;
     used = used < had ? used : had;
+    if (!policy.held && wall > LEAST_WINDOW && !load_relaxed(&gc.marking))
+        policy.busy = (double)used / (double)wall;
     if (policy.held) {
         used = (uint64_t)(policy.busy * (double)wall);
         limiter_add_assist(&policy.limiter, used);
-        add_relaxed(&policy.held_ns, wall);
-    } else if (wall > LEAST_WINDOW && !load_relaxed(&gc.marking)) {
-        policy.busy = (double)used / (double)wall;
+    } else if (policy.told) {
+        limiter_add_assist(&policy.limiter, workers - policy.told_workers);
     }
+    unused = had - used;
+    if (!policy.held)
+        unused += idlers - policy.told_idlers;
     if (policy.told)
-        limiter_add_idle(&policy.limiter, had - used);
+        limiter_add_idle(&policy.limiter, unused);
     policy.told = now;
     policy.told_cpu = cpu;
-    policy.told_waited = waited;
+    policy.told_workers = workers;
+    policy.told_idlers = idlers;
 }
 
 /* Cycles hold all threads while they mark. */
@@ -207,8 +233,7 @@ void policy_cycle_start(uint64_t now, bool periodic)
                 policy.held ? PACER_HELD
                 : periodic  ? PACER_PERIODIC
                             : PACER_NORMAL);
-    limiter_phase(&policy.limiter, now,
-                  policy.held ? LIMITER_RUN : LIMITER_MARK);
+    limiter_update(&policy.limiter, now);
     policy.assist_at_start = load_relaxed(&assist_ns);
     policy.revised = now;
     publish(&m);
@@ -263,10 +288,8 @@ void policy_cycle_end(uint64_t now, bool forced)
     pacer_end(&policy.pacer, &m, &e);
     if (policy_report_hook)
         policy_report_hook(&policy.pacer, 1);
-    limiter_add_idle(&policy.limiter, d.idle);
     tell_limiter(now);
     rest_after(now, policy.pacer.start_time);
-    limiter_phase(&policy.limiter, now, LIMITER_RUN);
     policy.scan_base = e.heap_scan_work;
     policy.live_base = load_relaxed(&gc.heap_marked);
     policy.in_use = load_relaxed(&heap.pages_in_use) * PAGE_SIZE;
@@ -282,7 +305,6 @@ void policy_cycle_abandoned(uint64_t now)
     lock_take(&policy.lock);
     tell_limiter(now);
     rest_after(now, policy.pacer.start_time);
-    limiter_phase(&policy.limiter, now, LIMITER_RUN);
     pacer_reset_live(&policy.pacer, gc_heap_live());
     lock_drop(&policy.lock);
     policy_goals();
@@ -318,21 +340,14 @@ void policy_add_assist(uint64_t ns)
     limiter_add_assist(&policy.limiter, ns);
 }
 
-/* Time for which the program's threads waited here: the collector's, like that
- * of assists.  A cycle that held all threads is counted by tell_limiter. */
-static void add_wait(uint64_t wall, uint64_t of_it_held)
-{
-    uint64_t ns = wall > of_it_held ? wall - of_it_held : 0;
-    add_relaxed(&policy.waited, ns);
-    limiter_add_assist(&policy.limiter, ns);
-}
+bool policy_awaited(void) { return load_relaxed(&policy.waiters) > 0; }
 
+/* In pieces: the limiter may have had enough meanwhile. */
 static bool wait_for_cycle(struct thread *t)
 {
-    uint64_t begin = os_now(), held = load_relaxed(&policy.held_ns);
+    add_relaxed(&policy.waiters, 1);
     bool waited = cycle_wait(t, holds() ? UINT64_MAX : LIMIT_WAIT);
-    if (waited)
-        add_wait(os_now() - begin, load_relaxed(&policy.held_ns) - held);
+    sub_relaxed(&policy.waiters, 1);
     return waited;
 }
 
