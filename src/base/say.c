@@ -182,7 +182,7 @@ static void text_double(struct text *t, struct spec *s, double v)
 
     if (__builtin_signbit(v))
         v = -v;
-    if (v < 9.2e18) {
+    if (v < 0x1p63) {
         if (places > FRACTION_MAX)
             places = FRACTION_MAX;
         text_fixed(t, s, sign, fixed_of(v, places));

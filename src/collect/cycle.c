@@ -330,6 +330,9 @@ static void flip(void)
     store_relaxed(&gc.live_base, live);
     store_relaxed(&gc.heap_marked, load_relaxed(&gc.bytes_marked) +
                                        (uint64_t)(black > 0 ? black : 0));
+    /* What caches had not counted yet is found live all the same. */
+    cyc.report.heap_end = max_size(cyc.report.heap_end,
+                                   load_relaxed(&gc.heap_marked));
 }
 
 /* A thread could not be reached, so what it holds is unknown: nothing may be

@@ -78,7 +78,7 @@ TEST(random_fractions)
 
     for (i = 0; i < 200000; i++) {
         int places = (int)(rng_next(&seed) % 10);
-        double whole = (double)(rng_next(&seed) >> (1 + rng_next(&seed) % 60));
+        double whole = (double)(rng_next(&seed) >> (2 + rng_next(&seed) % 60));
         double any = __builtin_ldexp(whole, -(int)(rng_next(&seed) % 130));
         double decimal = (double)(rng_next(&seed) % 100000) / 1000;
 
