@@ -30,6 +30,9 @@
  * operation or a call that it knows. */
 #if defined(__SANITIZE_THREAD__)
 #define SIGNALS_LATE 1
+/* It does not know fences.  Ours are for readers that it does not see either:
+ * markers (RACY), other processes. */
+#pragma GCC diagnostic ignored "-Wtsan"
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define SIGNALS_LATE 1
@@ -67,6 +70,14 @@ INLINE size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
 #define store_seq(p, v) __atomic_store_n(ATOMIC_(p), (v), __ATOMIC_SEQ_CST)
 #define add_relaxed(p, v) __atomic_fetch_add(ATOMIC_(p), (v), __ATOMIC_RELAXED)
 #define sub_relaxed(p, v) __atomic_fetch_sub(ATOMIC_(p), (v), __ATOMIC_RELAXED)
+#define add_seq(p, v) __atomic_fetch_add(ATOMIC_(p), (v), __ATOMIC_SEQ_CST)
+#define sub_seq(p, v) __atomic_fetch_sub(ATOMIC_(p), (v), __ATOMIC_SEQ_CST)
+#define or_relaxed(p, v) __atomic_fetch_or(ATOMIC_(p), (v), __ATOMIC_RELAXED)
+#define or_seq(p, v) __atomic_fetch_or(ATOMIC_(p), (v), __ATOMIC_SEQ_CST)
+#define and_relaxed(p, v) __atomic_fetch_and(ATOMIC_(p), (v), __ATOMIC_RELAXED)
+#define swap_relaxed(p, v) \
+    __atomic_exchange_n(ATOMIC_(p), (v), __ATOMIC_RELAXED)
+#define swap_seq(p, v) __atomic_exchange_n(ATOMIC_(p), (v), __ATOMIC_SEQ_CST)
 #define fence_signal() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define fence_seq() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define cas_seq(p, e, d)                                          \

@@ -242,8 +242,12 @@ SC_API void *sc_realloc(void *p, size_t n)
         errno = EINVAL;
         return 0;
     }
-    if (stays(&o, n))
+    if (stays(&o, n)) {
+        /* Bytes that a later call adds must be zero. */
+        if (o.kind != KIND_NOSCAN)
+            sc_clear((char *)p + n, o.size - n);
         return p;
+    }
     if (n >= PTRDIFF_MAX) {
         errno = ENOMEM;
         return 0;
@@ -296,7 +300,7 @@ static void free_object(struct object *o, const void *p)
     uint64_t bit = slot_bit(o->slot);
     if (!f)
         return;
-    if (__atomic_fetch_or(&f[o->slot >> 6], bit, __ATOMIC_SEQ_CST) & bit)
+    if (or_seq(&f[o->slot >> 6], bit) & bit)
         misuse("sc_free: %p was freed before; free an object once, or leave "
                "it to the collector. Nothing was changed.", p);
     else

@@ -38,6 +38,7 @@ INLINE void *fast_take(struct cache *k, struct fast f)
 {
     struct run *r = (struct run *)((char *)k + f.run);
     uintptr_t p = r->cur, e = p + f.slot;
+    fence_signal(); /* not `end` first: it could be one of long ago */
     if (unlikely(e > r->end))
         return 0;
     r->cur = e;
@@ -161,6 +162,18 @@ static void *new_large(size_t n, enum kind kind, const struct sc_shape *shape,
 
 /* ---- By kind ----------------------------------------------------------- */
 
+/* Inside us: a held thread must not own the lock of the shapes.  Without
+ * memory for a thread record any class will do, for none has room. */
+static COLD unsigned class_made(const struct sc_shape *shape, size_t n)
+{
+    struct thread *t = api_enter();
+    if (!t)
+        return CLASS_CONSERVATIVE + size_class(n);
+    unsigned c = class_of_shape(shape, n);
+    thread_leave(t);
+    return c;
+}
+
 static unsigned class_for(size_t n, enum kind kind,
                           const struct sc_shape *shape)
 {
@@ -168,7 +181,8 @@ static unsigned class_for(size_t n, enum kind kind,
         return CLASS_NOSCAN + size_class(n);
     if (kind == KIND_CONSERVATIVE)
         return CLASS_CONSERVATIVE + size_class(n);
-    return class_of_shape(shape, n);
+    unsigned c = load_acquire(&shape->class_of[size_class(n)]);
+    return likely(c) ? c : class_made(shape, n);
 }
 
 void *new_object(size_t n, enum kind kind, const struct sc_shape *shape)

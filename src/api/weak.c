@@ -88,7 +88,7 @@ static void flag_keys(struct span *s)
 {
     uint32_t page = span_page(s);
     for (uint32_t i = 0; i < s->npages; i++)
-        __atomic_fetch_or(&heap.desc[page + i], DESC_KEYS, __ATOMIC_SEQ_CST);
+        or_seq(&heap.desc[page + i], DESC_KEYS);
 }
 
 SC_API struct sc_ephemeron *sc_ephemeron_new(void *key, void *value)

@@ -27,14 +27,12 @@ static _Atomic double ratio;
 
 void assist_set_ratio(double work_per_byte)
 {
-    __atomic_store(&ratio, &work_per_byte, __ATOMIC_RELAXED);
+    atomic_store_explicit(&ratio, work_per_byte, memory_order_relaxed);
 }
 
 static double get_ratio(void)
 {
-    double d;
-    __atomic_load(&ratio, &d, __ATOMIC_RELAXED);
-    return d;
+    return atomic_load_explicit(&ratio, memory_order_relaxed);
 }
 
 /* Takes up to n from the credit of the background workers. */
@@ -44,7 +42,7 @@ static int64_t take_credit(int64_t n)
     if (have <= 0)
         return 0;
     int64_t some = have < n ? have : n;
-    __atomic_fetch_sub(&gc.credit, some, __ATOMIC_RELAXED);
+    sub_relaxed(&gc.credit, some);
     return some;
 }
 

@@ -156,7 +156,7 @@ SC_API void *sc_exchange_(void *slot, void *value)
     else if (!t)
         shade_unattached((uintptr_t)load_relaxed((void **)slot),
                          (uintptr_t)value);
-    void *old = __atomic_exchange_n((void **)slot, value, __ATOMIC_SEQ_CST);
+    void *old = swap_seq((void **)slot, value);
     if (shade)
         barrier_shade(t, (uintptr_t)old);
     if (t)

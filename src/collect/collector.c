@@ -42,7 +42,7 @@ static void serve(uint32_t tickets, bool periodic)
     store_seq(&col.requested, 0);
     cycle_run(forced, periodic);
     store_seq(&col.running, 0);
-    __atomic_fetch_add(&col.ended, 1, __ATOMIC_SEQ_CST);
+    add_seq(&col.ended, 1);
     os_wake(&col.ended, INT32_MAX);
     col.last_end = os_now();
     lock_drop(&col.lock);
@@ -90,7 +90,7 @@ static bool start_thread(void)
 
 static void wake(void)
 {
-    __atomic_fetch_add(&col.wake, 1, __ATOMIC_SEQ_CST);
+    add_seq(&col.wake, 1);
     os_wake(&col.wake, 1);
 }
 
@@ -111,7 +111,7 @@ void cycle_collect(struct thread *t)
 {
     if (!start_thread())
         return;
-    uint32_t mine = __atomic_add_fetch(&col.tickets, 1, __ATOMIC_SEQ_CST), s;
+    uint32_t mine = add_seq(&col.tickets, 1) + 1, s;
     wake();
     while ((int32_t)((s = load_seq(&col.served)) - mine) < 0)
         thread_wait(t, &col.served, s, UINT64_MAX);

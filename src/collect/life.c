@@ -80,7 +80,7 @@ static void done(struct thread *t, struct special *s)
         life.counts.finalizers_run++;
     lock_drop(&life.lock);
     special_free(s);
-    __atomic_fetch_sub(&life.waiting, 1, __ATOMIC_SEQ_CST);
+    sub_seq(&life.waiting, 1);
     os_wake(&life.waiting, INT32_MAX);
 }
 
@@ -132,7 +132,7 @@ void life_start(void)
         return;
     if (!life.started)
         life.started = !os_thread_start(life_main, 0, "sancai-life");
-    __atomic_fetch_add(&life.wake, 1, __ATOMIC_SEQ_CST);
+    add_seq(&life.wake, 1);
     os_wake(&life.wake, 1);
 }
 
@@ -173,6 +173,6 @@ void life_fork_child(void)
     life.tid = 0;
     if (life.current) {
         life.current = 0;
-        __atomic_fetch_sub(&life.waiting, 1, __ATOMIC_SEQ_CST);
+        sub_seq(&life.waiting, 1);
     }
 }

@@ -87,8 +87,8 @@ static void account(struct limiter *l, uint64_t now)
         flow(l, all);
         return;
     }
-    gc = cut(__atomic_exchange_n(&l->assist, 0, __ATOMIC_RELAXED));
-    idle = cut(__atomic_exchange_n(&l->idle, 0, __ATOMIC_RELAXED));
+    gc = cut(swap_relaxed(&l->assist, 0));
+    idle = cut(swap_relaxed(&l->idle, 0));
     if (l->phase == LIMITER_MARK)
         gc += (int64_t)((double)all * PACER_BACKGROUND);
     flow(l, gc - (all - idle - gc));

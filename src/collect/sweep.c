@@ -12,7 +12,7 @@
 
 _Atomic uint64_t sweep_ns;
 static struct {
-    double pages_per_byte;
+    _Atomic double pages_per_byte;
     _Atomic int64_t paid;   /* pages swept beyond what was owed */
     _Atomic uint32_t cursor;
     _Atomic bool done;
@@ -23,7 +23,8 @@ void sweep_begin(uint64_t until_trigger)
     double bytes = (double)until_trigger - (double)MIB(1);
     if (bytes < (double)KIB(256))
         bytes = (double)KIB(256);
-    sweep.pages_per_byte = (double)load_relaxed(&heap.unswept_pages) / bytes;
+    double rate = (double)load_relaxed(&heap.unswept_pages) / bytes;
+    atomic_store_explicit(&sweep.pages_per_byte, rate, memory_order_relaxed);
     store_relaxed(&sweep.paid, 0);
     store_relaxed(&sweep.cursor, 0);
     store_release(&sweep.done, false);
@@ -47,7 +48,8 @@ void sweep_pay(size_t bytes)
 {
     if (load_relaxed(&sweep.done))
         return;
-    double owed = sweep.pages_per_byte * (double)bytes;
+    double owed = atomic_load_explicit(&sweep.pages_per_byte,
+                                       memory_order_relaxed) * (double)bytes;
     int64_t before = sub_relaxed(&sweep.paid, (int64_t)(owed + 0.5));
     if (before < (int64_t)owed)
         sweep_some((uint32_t)((int64_t)owed - before) + 1);

@@ -162,7 +162,7 @@ static void blocked(struct thread *t)
     store_seq(&t->state, THREAD_BLOCKED);
     if (likely(!load_seq(&t->pending)))
         return;
-    __atomic_fetch_add(&handshake_answers, 1, __ATOMIC_SEQ_CST);
+    add_seq(&handshake_answers, 1);
     os_wake(&handshake_answers, 1);
 }
 

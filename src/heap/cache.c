@@ -77,8 +77,7 @@ static uintptr_t kept_slot(struct span *s, uintptr_t cur, bool mark)
 {
     if (mark) {
         unsigned slot = (unsigned)((cur - span_start(s)) / s->size);
-        __atomic_fetch_or(&span_bits(s)->w[slot >> 6].mark, slot_bit(slot),
-                          __ATOMIC_RELAXED);
+        or_relaxed(&span_bits(s)->w[slot >> 6].mark, slot_bit(slot));
     }
     return cur + s->size;
 }

@@ -111,9 +111,9 @@ static struct span *sweep_for_room(struct central *k, uint32_t *head,
 {
     if (load_relaxed(head) == NO_PAGE)
         return 0;
-    __atomic_fetch_add(&sweepers, 1, __ATOMIC_SEQ_CST);
+    add_seq(&sweepers, 1);
     struct span *s = try_for_room(k, head, gen);
-    __atomic_fetch_sub(&sweepers, 1, __ATOMIC_SEQ_CST);
+    sub_seq(&sweepers, 1);
     return s;
 }
 
@@ -166,9 +166,9 @@ static uint32_t sweep_next(uint32_t *cursor)
 
 uint32_t central_sweep_one(uint32_t *cursor)
 {
-    __atomic_fetch_add(&sweepers, 1, __ATOMIC_SEQ_CST);
+    add_seq(&sweepers, 1);
     uint32_t pages = sweep_next(cursor);
-    __atomic_fetch_sub(&sweepers, 1, __ATOMIC_SEQ_CST);
+    sub_seq(&sweepers, 1);
     return pages;
 }
 

@@ -227,9 +227,9 @@ static void paint(struct bits *b, bool mark, unsigned i, unsigned e, bool set)
         unsigned hi = k == (e - 1) >> 6 ? ((e - 1) & 63) + 1 : 64;
         uint64_t m = word_mask(lo, hi), old = load_relaxed(&b->w[k].alloc);
         if (mark && set)
-            __atomic_fetch_or(&b->w[k].mark, m, __ATOMIC_RELAXED);
+            or_relaxed(&b->w[k].mark, m);
         else if (mark)
-            __atomic_fetch_and(&b->w[k].mark, ~m, __ATOMIC_RELAXED);
+            and_relaxed(&b->w[k].mark, ~m);
         else
             store_relaxed(&b->w[k].alloc, set ? old | m : old & ~m);
     }
@@ -322,7 +322,7 @@ bool span_sweep(struct span *s)
         store_relaxed(&b->w[i].alloc, m);
         store_relaxed(&b->w[i].mark, 0);
         if (s->freed && dead)
-            __atomic_fetch_and(&s->freed[i], ~dead, __ATOMIC_RELAXED);
+            and_relaxed(&s->freed[i], ~dead);
         live += (unsigned)__builtin_popcountll(m);
     }
     insist(live <= s->nalloc);

@@ -309,6 +309,7 @@ static void check_seen(struct seen before, uint64_t stacks)
 /* Without a cycle there is no thread of ours, and nobody else maps. */
 TEST(mapped_is_what_the_kernel_has_for_us)
 {
+    NOT_SANITIZED();
     setenv("SANCAI_GC", "off", 1);
     look(); /* the text itself is there from now on */
     struct seen before = look();
@@ -337,6 +338,7 @@ static void spend(void *unused)
 
 static void with_cycles(int barriers)
 {
+    NOT_SANITIZED();
     look();
     struct seen before = look();
     heap_with(barriers);

@@ -55,6 +55,7 @@ static int each_line(const char *text, const char *begin, const char *pattern,
             field[i] = m[i].rm_so < 0 ? 0 : strtod(line + m[i].rm_so, NULL);
         take(field, line);
     }
+    regfree(&r);
     return n;
 }
 

@@ -85,6 +85,24 @@ TEST_UNUSED static uint64_t resident(void)
     return (uint64_t)here * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* The sanitizers map shadows, and keep what is freed: what the kernel counts
+ * says nothing, and they can't live within a limit on addresses. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+#define NOT_SANITIZED()                                               \
+    do {                                                              \
+        if (SANITIZED)                                                \
+            SKIP("the sanitizer's own memory hides ours");            \
+    } while (0)
+
 #define KB(n) ((uint64_t)(n) << 10)
 #define MB(n) ((uint64_t)(n) << 20)
 

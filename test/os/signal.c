@@ -73,6 +73,8 @@ RACY static void *spin(void *arg)
 
 TEST(reaches_a_spinning_thread)
 {
+    if (SIGNALS_LATE)
+        SKIP("the thread sanitizer puts handlers off");
     CHECK_EQ(os_signal_init(count_call), 0);
     pthread_t t = launch(spin, NULL);
     errno = 77;
@@ -127,6 +129,8 @@ static void *reader(void *arg)
 
 TEST(restarts_system_calls)
 {
+    if (SIGNALS_LATE)
+        SKIP("the thread sanitizer puts handlers off");
     void *bad;
     CHECK_EQ(pipe(pipes), 0);
     CHECK_EQ(os_signal_init(count_call), 0);
@@ -357,6 +361,8 @@ static void interrupt(void *(*fn)(void *), void *arg)
 
 TEST(register_is_told)
 {
+    if (SIGNALS_LATE)
+        SKIP("the thread sanitizer puts handlers off");
     interrupt(keeper, (void *)REGISTER);
     CHECK(in_registers);
     CHECK(in_range); /* the saved registers lie on the stack, too */
@@ -369,6 +375,8 @@ TEST(register_is_told)
 
 TEST(vector_register_is_found)
 {
+    if (SIGNALS_LATE)
+        SKIP("the thread sanitizer puts handlers off");
     interrupt(keeper, (void *)VECTOR);
     CHECK(in_range);
     CHECK(!in_registers);
@@ -377,6 +385,8 @@ TEST(vector_register_is_found)
 #if defined(__x86_64__)
 TEST(red_zone_is_found)
 {
+    if (SIGNALS_LATE)
+        SKIP("the thread sanitizer puts handlers off");
     interrupt(keeper, (void *)RED_ZONE);
     CHECK(in_range);
     CHECK(!in_registers);
@@ -396,6 +406,8 @@ static void use_alternate(void)
 
 TEST(alternate_stack)
 {
+    if (SIGNALS_LATE)
+        SKIP("the thread sanitizer puts handlers off");
     use_alternate();
     interrupt(keeper, (void *)VECTOR);
     CHECK(in_frame);
@@ -408,6 +420,8 @@ TEST(alternate_stack)
 #if defined(__x86_64__)
 TEST(alternate_stack_red_zone)
 {
+    if (SIGNALS_LATE)
+        SKIP("the thread sanitizer puts handlers off");
     use_alternate();
     interrupt(keeper, (void *)RED_ZONE);
     CHECK(in_range);
@@ -449,9 +463,8 @@ static void examine_outer(struct os_context *c)
 
 TEST(thread_on_alternate_stack)
 {
-#ifdef __SANITIZE_THREAD__
-    SKIP("the thread sanitizer puts the program's handlers off");
-#endif
+    if (SIGNALS_LATE)
+        SKIP("the thread sanitizer puts handlers off");
     use_alternate();
     wanted = MARK + 0x123;
     CHECK_EQ(os_signal_init(examine_outer), 0);
@@ -507,6 +520,8 @@ static void *looper(void *arg)
 
 TEST(set_pc)
 {
+    if (SIGNALS_LATE)
+        SKIP("the thread sanitizer puts handlers off");
     void *result;
     CHECK_EQ(os_signal_init(move_out), 0);
     pthread_t t = launch(looper, NULL);
