@@ -279,13 +279,23 @@ static void refused(struct out *o, const struct heap *h)
     out_colour(o, PLAIN);
 }
 
+static void warn(struct out *o, bool when, const char *text)
+{
+    if (!when)
+        return;
+    out_colour(o, YELLOW);
+    fprintf(o->to, "! %s\n", text);
+    out_colour(o, PLAIN);
+}
+
 static void head(struct out *o, const struct process *p, const struct heap *h)
 {
+    bool known = h->present && h->version == SC_DIRECTORY_VERSION;
     out_colour(o, BOLD);
     fprintf(o->to, "process %d (%s), %d thread%s", p->pid, p->name,
             p->threads, p->threads == 1 ? "" : "s");
     out_colour(o, PLAIN);
-    if (h->present && h->version != SC_DIRECTORY_VERSION)
+    if (h->present && !known)
         fprintf(o->to, "; Sancai inside, but its directory is of version %u "
                 "and this tool knows %u", h->version, SC_DIRECTORY_VERSION);
     else if (!h->refused)
@@ -294,12 +304,12 @@ static void head(struct out *o, const struct process *p, const struct heap *h)
     fputc('\n', o->to);
     if (h->refused)
         refused(o, h);
-    if (p->tries == 0) {
-        out_colour(o, YELLOW);
-        fputs("! it changed during every reading, so the sums differ; --stop "
-              "holds it\n", o->to);
-        out_colour(o, PLAIN);
-    }
+    warn(o, p->tries == 0, "it changed during every reading, so the sums "
+         "differ; --stop holds it");
+    warn(o, known && !h->ranges.whole, "Sancai was just taking or giving back "
+         "memory, so the map may lack a range");
+    warn(o, known && h->ranges.lost, "Sancai had no memory for the list of "
+         "its ranges, so the map lacks some");
 }
 
 void draw_process(struct out *o, const struct process *p,

@@ -45,7 +45,7 @@ const char *metadata_name(uint32_t kind)
 {
     static const char *const name[SC_METADATA_KINDS] = {
         "other", "mark bits", "pages, spans", "threads", "mark queues",
-        "other"};
+        "other", "heap", "directory", "stacks"};
     return name[kind < SC_METADATA_KINDS ? kind : 0];
 }
 
@@ -67,41 +67,36 @@ static bool no_access(const struct mapping *m)
 }
 
 /* Boundaries where our ranges begin and end: the kernel may have joined
- * them with their neighbours. */
+ * them with their neighbours.  Of a stack only the upper end is known. */
 static void split_ours(struct process *p, const struct heap *h)
 {
-    const struct sc_directory *d = &h->dir;
-    map_split(p, d->heap_base);
-    map_split(p, d->heap_base + d->heap_reserved);
-    for (uint32_t i = 0; i < d->metadata_count; i++) {
-        if (d->metadata[i].kind == SC_METADATA_NONE)
-            continue;
-        map_split(p, d->metadata[i].lo);
-        map_split(p, d->metadata[i].hi);
+    const struct ranges *r = &h->ranges;
+    map_split(p, h->dir.heap_base);
+    map_split(p, h->dir.heap_base + h->dir.heap_reserved);
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->at[i].kind != SC_METADATA_STACK)
+            map_split(p, r->at[i].lo);
+        map_split(p, r->at[i].hi);
     }
 }
 
-/* What the library's directory says of it. */
+/* What the library's directory says of it.  The last address is looked up: of
+ * a stack only the upper end is in the list. */
 static enum region ours(struct mapping *m, const struct heap *h)
 {
     const struct sc_directory *d = &h->dir;
+    const struct sc_range *r;
     if (!h->present || h->version != SC_DIRECTORY_VERSION)
         return REGION_UNKNOWN;
     if (m->lo >= d->heap_base && m->hi <= d->heap_base + d->heap_reserved)
         return REGION_HEAP;
-    for (uint32_t i = 0; i < d->metadata_count; i++) {
-        const struct sc_metadata_range *r = &d->metadata[i];
-        if (r->kind != SC_METADATA_NONE && m->lo >= r->lo && m->hi <= r->hi) {
-            m->detail = (uint32_t)r->kind;
-            return REGION_METADATA;
-        }
-    }
+    r = range_at(&h->ranges, m->hi - 1);
+    m->detail = r && r->kind ? r->kind : SC_METADATA_OTHER;
     if (m->lo <= h->where && h->where < m->hi)
         return REGION_DIRECTORY;
-    if (no_access(m) && (m->hi == h->where || m->lo - h->where <= 65536)
-        && m->hi - m->lo <= SC_DIRECTORY_SCAN_MAX)
-        return REGION_DIRECTORY; /* its guard pages */
-    m->detail = SC_METADATA_OTHER;
+    if (r)
+        return r->kind == SC_METADATA_DIRECTORY ? REGION_DIRECTORY
+                                                : REGION_METADATA;
     return starts(m->path, "[anon:sancai") ? REGION_METADATA
                                            : REGION_UNKNOWN;
 }

@@ -28,7 +28,6 @@ static bool directory_sane(const struct sc_directory *d)
     return d->size >= sizeof *d && d->page_shift >= 12
         && d->page_shift <= 20 && d->pagedesc_entry == sizeof(uint32_t)
         && d->class_count <= SC_CLASSES_MAX
-        && d->metadata_count <= SC_METADATA_RANGES
         && d->heap_base + d->heap_reserved > d->heap_base;
 }
 
@@ -102,6 +101,7 @@ void heap_find(struct heap *h, const struct process *p)
             directory_at(h, p, a);
     }
     if (h->present && h->version == SC_DIRECTORY_VERSION) {
+        ranges_read(&h->ranges, p->pid, h->dir.ranges);
         classes_read(h, p);
         stats_read(h, p);
     }

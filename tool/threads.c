@@ -7,6 +7,8 @@
  * inaccessible one below is the guard.  Threads that run have no stack
  * pointer to be read; after a few tries their stacks are guessed: anonymous
  * memory right above a small guard, which is marked as a guess.
+ *
+ * The library lists the stacks of its own threads, so that these are known.
  */
 #include "tool.h"
 
@@ -97,12 +99,26 @@ static void threads_guess(struct process *p, int n)
     }
 }
 
-void threads_mark(struct process *p)
+/* The guards below stacks that the library listed. */
+static void guards_mark(struct process *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct mapping *m = &p->map[i];
+        if (m->region == REGION_METADATA && m->detail == SC_METADATA_STACK
+            && guard_below(p, m)) {
+            m[-1].region = REGION_METADATA;
+            m[-1].detail = SC_METADATA_STACK;
+        }
+    }
+}
+
+void threads_mark(struct process *p, const struct heap *h)
 {
     char path[64];
     struct dirent *e;
     int lost = 0;
     DIR *d;
+    guards_mark(p);
     snprintf(path, sizeof path, "/proc/%d/task", p->pid);
     d = opendir(path);
     if (!d)
@@ -110,7 +126,8 @@ void threads_mark(struct process *p)
     while ((e = readdir(d)) != NULL) {
         int tid = atoi(e->d_name);
         /* The kernel names the main thread's stack itself. */
-        if (tid > 0 && tid != p->pid && !thread_find(p, tid))
+        if (tid > 0 && tid != p->pid && !range_thread(&h->ranges, tid)
+            && !thread_find(p, tid))
             lost++;
     }
     closedir(d);

@@ -3,6 +3,7 @@
  *   main -- help, args           words on the command line
  *    |- run -- child, report     a program under our eyes, and its summary
  *    |- vm --- maps, remote,     what the kernel says of a process,
+ *    |         ranges,           what the library says,
  *    |         regions, threads, whose each mapping is,
  *    |         spans, draw,      what lies in our heap, drawn
  *    |         picture, vmjson   or told
@@ -197,6 +198,20 @@ void remote_resident(int pid, uint64_t lo, uint64_t hi,
                      void (*fn)(uint64_t page, void *), void *arg);
 uint64_t remote_resident_bytes(int pid, uint64_t lo, uint64_t hi);
 
+/* ---- ranges.c: what the library calls its own --------------------------- */
+
+struct ranges {
+    struct sc_range *at; /* sorted */
+    size_t n;
+    uint64_t lost;       /* not in the list */
+    bool whole;          /* it did not change while it was read */
+};
+void ranges_read(struct ranges *, int pid, uint64_t at);
+/* The range that holds address a, or NULL. */
+const struct sc_range *range_at(const struct ranges *, uint64_t a);
+/* Is it a thread of the library's? */
+bool range_thread(const struct ranges *, int tid);
+
 /* ---- spans.c: what lies in our heap ------------------------------------ */
 
 struct class_sum {
@@ -215,6 +230,7 @@ struct heap {
     int refused;          /* errno: memory of the process can't be read */
     uint64_t where;       /* of the directory */
     struct sc_directory dir;
+    struct ranges ranges;
     struct sc_class_info classes[SC_CLASSES_MAX];
     uint32_t top;         /* pages ever grown */
     struct page_seen *page;
@@ -232,7 +248,7 @@ const char *large_kind_name(enum large_kind);
 /* ---- regions.c, threads.c: whose mapping is it -------------------------- */
 
 void regions_mark(struct process *, const struct heap *);
-void threads_mark(struct process *);
+void threads_mark(struct process *, const struct heap *);
 const char *region_name(enum region);
 const char *metadata_name(uint32_t kind);
 const char *path_base(const char *);

@@ -7,10 +7,13 @@
  *   maps_read -> heap_find -> regions_mark -> threads_mark -> heap_count
  *   '----------- what is there ----------'    '--- what is it ----------'
  *
- * With --stop the process stands still from the first to the last reading.
+ * With --stop the process stands still from the first to the last reading; if
+ * it was stopped while the library changed its list of ranges, it is let go and
+ * stopped again.
  */
 #include "tool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +21,8 @@
 #include <unistd.h>
 
 #define AFTER_MS 1000
+/* A process may stand still in the middle of mapping something. */
+#define STOPS 5
 #define STOP_WAIT_MS 1000 /* a thread in the kernel can take a while */
 
 struct vm_options {
@@ -26,13 +31,13 @@ struct vm_options {
     FILE *to;
 };
 
-/* Letter of the process state: T is stopped, t stopped by a tracer. */
-static char process_state(int pid)
+/* Letter of a thread's state: T is stopped, t stopped by a tracer. */
+static char thread_state(int pid, int tid)
 {
     char path[64], line[256] = "";
     FILE *f;
     char *paren;
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);
     f = fopen(path, "re");
     if (f && !fgets(line, sizeof line, f))
         line[0] = 0;
@@ -42,10 +47,29 @@ static char process_state(int pid)
     return paren && paren[1] ? paren[2] : 0;
 }
 
+/* One that has ended, or ends, no longer moves. */
+static bool stands_still(int pid)
+{
+    char path[64];
+    struct dirent *e;
+    bool still = true;
+    DIR *d;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    d = opendir(path);
+    while (d && (e = readdir(d)) != NULL) {
+        int tid = atoi(e->d_name);
+        if (tid > 0 && strchr("RSD", thread_state(pid, tid) ?: 'X'))
+            still = false;
+    }
+    if (d)
+        closedir(d);
+    return still;
+}
+
 /* True if we stopped it and must let it go on. */
 static bool process_stop(int pid)
 {
-    char state = process_state(pid);
+    char state = thread_state(pid, pid);
     if (state == 'T' || state == 't')
         return false;
     if (kill(pid, SIGSTOP) != 0) {
@@ -53,7 +77,7 @@ static bool process_stop(int pid)
         return false;
     }
     for (int ms = 0; ms < STOP_WAIT_MS; ms++) {
-        if (process_state(pid) == 'T')
+        if (stands_still(pid))
             return true;
         usleep(1000);
     }
@@ -61,23 +85,37 @@ static bool process_stop(int pid)
     return true;
 }
 
-/* Reads as fast as it can, then lets the process go, then writes.  0, or
- * EXIT_FAILURE after having complained. */
+/* Reads as fast as it can, then lets the process go.  False after having
+ * complained. */
+static bool vm_read(int pid, bool stop, struct process *p, struct heap *h)
+{
+    bool stopped = stop && process_stop(pid);
+    bool there = maps_read(p, pid);
+    if (there) {
+        heap_find(h, p);
+        regions_mark(p, h);
+        threads_mark(p, h);
+        heap_count(h, p);
+    }
+    if (stopped)
+        kill(pid, SIGCONT);
+    return there;
+}
+
+/* 0, or EXIT_FAILURE after having complained. */
 static int vm_draw(int pid, const struct vm_options *v)
 {
     static struct process p;
     static struct heap h; /* large: a record per class */
     struct out o;
-    bool stopped = v->stop && process_stop(pid);
-    bool there = maps_read(&p, pid);
-    if (there) {
-        heap_find(&h, &p);
-        regions_mark(&p, &h);
-        threads_mark(&p);
-        heap_count(&h, &p);
+    bool there = false;
+    for (int i = 0; i < STOPS; i++) {
+        if (i > 0)
+            usleep(1000);
+        there = vm_read(pid, v->stop, &p, &h);
+        if (!there || !v->stop || !h.ranges.at || h.ranges.whole)
+            break;
     }
-    if (stopped)
-        kill(pid, SIGCONT);
     if (!there)
         return EXIT_FAILURE;
     out_init(&o, v->to);

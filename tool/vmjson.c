@@ -100,6 +100,8 @@ static void heap_json(struct json *j, const struct heap *h)
         json_address(j, "heap", h->dir.heap_base);
         json_number(j, "reserved", h->dir.heap_reserved);
         json_number(j, "page", (uint64_t)1 << h->dir.page_shift);
+        json_number(j, "ranges", h->ranges.n);
+        json_flag(j, "ranges_whole", h->ranges.whole && !h->ranges.lost);
         json_number(j, "grown", (uint64_t)h->top << h->dir.page_shift);
         sum_json(j, "in_use", h, &h->used);
         sum_json(j, "free", h, &h->free);

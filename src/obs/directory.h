@@ -8,7 +8,7 @@
  *        |              begins with "SANCAI-DIRECTORY"?
  *        v
  *   struct sc_directory --> heap base, pagedesc[], class infos[],
- *        |                  metadata ranges
+ *        |                  list of all ranges of ours
  *        v
  *   struct sc_stats_page    also in the memory file that `sancai run`
  *                           passes as SANCAI_STATS_FD: it outlives a crash
@@ -29,29 +29,47 @@
 /* ---- The directory ---------------------------------------------------- */
 
 #define SC_DIRECTORY_MAGIC "SANCAI-DIRECTORY" /* 16 bytes, no final zero */
-#define SC_DIRECTORY_VERSION 1
+#define SC_DIRECTORY_VERSION 2
 #define SC_MAGIC_BYTES 16
-#define SC_METADATA_RANGES 16
 /* The reader looks into mappings up to this size; they are few, and heaps of
  * other allocators are mostly larger. */
 #define SC_DIRECTORY_SCAN_MAX (64u << 10)
 
 enum sc_metadata_kind {
-    SC_METADATA_NONE,     /* entry not used */
-    SC_METADATA_BITS,     /* mark and allocation bits */
-    SC_METADATA_SPAN,     /* page descriptors, span records */
-    SC_METADATA_THREAD,   /* thread records and caches */
-    SC_METADATA_WORK,     /* mark queues */
+    SC_METADATA_NONE,      /* for a moment; of no kind of its own */
+    SC_METADATA_BITS,      /* mark and allocation bits */
+    SC_METADATA_SPAN,      /* page descriptors, span records */
+    SC_METADATA_THREAD,    /* thread records and caches */
+    SC_METADATA_WORK,      /* mark queues */
     SC_METADATA_OTHER,
+    SC_METADATA_HEAP,      /* the heap itself */
+    SC_METADATA_DIRECTORY, /* the directory's page and its guards */
+    SC_METADATA_STACK,     /* upper end of a stack of a thread of ours */
     SC_METADATA_KINDS
 };
 
 /* A range of addresses (reserved, in use as far as it is accessible) that
- * holds our own data.  The reader needs no entry for pieces that lie in a
- * mapping whose name starts with "[anon:sancai". */
-struct sc_metadata_range {
-    uint64_t lo, hi;
-    uint64_t kind;        /* enum sc_metadata_kind */
+ * is ours.  A thread's stack goes on below, down to the inaccessible guard. */
+struct sc_range {
+    uint64_t lo, hi;       /* lo 0 or 1: no entry */
+    uint32_t kind;         /* enum sc_metadata_kind */
+    uint32_t thread;       /* whose stack it is */
+};
+#define SC_RANGES_BLOCK 170
+/* Blocks, once there, stay; their number grows. */
+struct sc_range_block {
+    uint64_t next;         /* address of one more, 0 at the end */
+    uint64_t used;
+    struct sc_range range[SC_RANGES_BLOCK];
+};
+/* Any thread changes the list at any time: begun + 1, the change, ended + 1.
+ * Who reads `ended`, then the blocks, then the same number from `begun`, has
+ * read one state.  What comes or goes between the reading of the kernel's
+ * list and of this one is not found in both. */
+struct sc_ranges {
+    uint64_t begun, ended;
+    uint64_t lost;         /* ranges for which there was no room */
+    uint64_t first;        /* address of a block */
 };
 
 /* How to publish: fill everything, then store `magic` last, with release
@@ -80,9 +98,9 @@ struct sc_directory {
     uint32_t class_entry;  /* sizeof(struct sc_class_info) */
     uint64_t classes;
     uint32_t class_count;  /* capacity, at most 1024; unused: kind 0 */
-    uint32_t metadata_count; /* entries of metadata[] to look at */
+    uint32_t reserved;
     uint64_t stats;        /* struct sc_stats_page, 0 if there is none */
-    struct sc_metadata_range metadata[SC_METADATA_RANGES];
+    uint64_t ranges;       /* struct sc_ranges */
 };
 
 /* ---- Page descriptors -------------------------------------------------- */
@@ -188,7 +206,9 @@ struct sc_stats_page {
 };
 
 _Static_assert(sizeof(struct sc_class_info) == 48, "layout is a contract");
-_Static_assert(sizeof(struct sc_directory) == 496, "layout is a contract");
+_Static_assert(sizeof(struct sc_directory) == 120, "layout is a contract");
+_Static_assert(sizeof(struct sc_range_block) == 4096, "layout is a contract");
+_Static_assert(sizeof(struct sc_ranges) == 32, "layout is a contract");
 _Static_assert(sizeof(struct sc_stats_page) <= SC_STATS_BYTES, "one page");
 
 #endif

@@ -92,14 +92,18 @@ static void start_page(struct sc_stats_page *p)
 
 /* ---- The directory ----------------------------------------------------- */
 
-static void add_range(struct sc_directory *d, const struct meta_table *t,
-                      enum sc_metadata_kind kind)
-{
-    struct sc_metadata_range *r = &d->metadata[d->metadata_count++];
-    r->lo = (uint64_t)(uintptr_t)t->base;
-    r->hi = r->lo + t->reserved;
-    r->kind = kind;
-}
+/* The list is kept by src/os, which sees no header above it. */
+#define SAME(a, b, m)                                                    \
+    _Static_assert(offsetof(struct a, m) == offsetof(struct b, m) &&     \
+                       sizeof(struct a) == sizeof(struct b),             \
+                   "the same struct on both sides")
+SAME(os_range, sc_range, hi);
+SAME(os_range, sc_range, thread);
+SAME(os_ranges_block, sc_range_block, range);
+SAME(os_ranges, sc_ranges, first);
+_Static_assert(OS_USE_STACK == (int)SC_METADATA_STACK &&
+                   OS_USE_OTHER == (int)SC_METADATA_OTHER,
+               "the same numbers on both sides");
 
 static void fill(struct sc_directory *d)
 {
@@ -116,9 +120,7 @@ static void fill(struct sc_directory *d)
     d->class_entry = sizeof *pub.info;
     d->class_count = SC_CLASSES_MAX;
     d->stats = (uint64_t)(uintptr_t)pub.page;
-    add_range(d, &heap.t_bits, SC_METADATA_BITS);
-    add_range(d, &heap.t_spans, SC_METADATA_SPAN);
-    add_range(d, &heap.t_desc, SC_METADATA_SPAN);
+    d->ranges = (uint64_t)(uintptr_t)&os_ranges;
     __atomic_thread_fence(__ATOMIC_RELEASE);
     memcpy(d->magic, SC_DIRECTORY_MAGIC, SC_MAGIC_BYTES);
 }
@@ -140,6 +142,7 @@ int publish_init(void)
     pub.info = meta_map(SC_CLASSES_MAX * sizeof *pub.info, META_OTHER);
     if (!room || !pub.info || os_commit(room + os, os))
         return 12;
+    os_name(room, 3 * os, "sancai: directory", OS_USE_DIRECTORY);
     struct sc_stats_page *given = map_given();
     if (!given)
         given = meta_map(SC_STATS_BYTES, META_OTHER);
@@ -157,6 +160,7 @@ int publish_init(void)
 void publish_fork_child(void)
 {
     lock_reset(&pub.lock);
+    os_ranges_fork_child();
     if (pub.dir)
         pub.dir->pid = (uint64_t)os_pid();
     if (pub.page && pub.page->pid != (uint64_t)os_pid())

@@ -109,5 +109,5 @@ void obs_stats(struct sc_stats *s)
     s->finalizers_run = c.finalizers_run;
     s->memory_limit = (uint64_t)policy_memory_limit(0, false);
     s->gc_percent = policy_gc_percent(0, false);
-    s->max_procs = policy_procs();
+    s->max_procs = policy_max_procs(0);
 }

@@ -84,6 +84,26 @@ static void memory_unmap(uintptr_t p, size_t size)
     errno = saved;
 }
 
+/* Begun by the caller, before it asked the kernel. */
+static void *listed(void *p, size_t size)
+{
+    if (p != NULL)
+        os_range_add(p, size, OS_USE_NONE, 0);
+    os_ranges_end();
+    return p;
+}
+
+/* Off the list first: once it is unmapped others may have it. */
+static void unlist_and_unmap(void *p, size_t size)
+{
+    if (size == 0)
+        return;
+    os_ranges_begin();
+    os_range_remove(p, size);
+    memory_unmap((uintptr_t)p, size);
+    os_ranges_end();
+}
+
 /* The last resort, which always succeeds if there is room for both. */
 static void *reserve_trimmed(size_t size, size_t align, uintptr_t hint)
 {
@@ -103,20 +123,21 @@ void *os_reserve(size_t size, size_t align, uintptr_t hint)
 {
     if (fault_now() || size == 0)
         return NULL;
+    os_ranges_begin();
     uintptr_t at = align_down(hint, align);
     for (int tries = 0; tries < 2; tries++) {
         void *p = memory_map(at, size, PROT_NONE, RESERVE_FLAGS);
         if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
-            return p;
+            return listed(p, size);
         memory_unmap((uintptr_t)p, size);
         at = align_down((uintptr_t)p, align);
     }
-    return reserve_trimmed(size, align, align_down(hint, align));
+    return listed(reserve_trimmed(size, align, align_down(hint, align)), size);
 }
 
 void os_unreserve(void *p, size_t size)
 {
-    memory_unmap((uintptr_t)p, size);
+    unlist_and_unmap(p, size);
 }
 
 /* ---- Ready and back ---------------------------------------------------- */
@@ -161,17 +182,29 @@ void *os_map(size_t size)
 {
     if (fault_now() || size == 0)
         return NULL;
-    return memory_map(0, size, PROT_READ | PROT_WRITE, RESERVE_FLAGS);
+    os_ranges_begin();
+    return listed(os_map_unlisted(size), size);
 }
 
 void os_unmap(void *p, size_t size)
+{
+    unlist_and_unmap(p, size);
+}
+
+void *os_map_unlisted(size_t size)
+{
+    return memory_map(0, size, PROT_READ | PROT_WRITE, RESERVE_FLAGS);
+}
+
+void os_unmap_unlisted(void *p, size_t size)
 {
     memory_unmap((uintptr_t)p, size);
 }
 
 /* Linux 5.17 and later, if built in: failing is the usual case. */
-void os_name(void *p, size_t size, const char *name)
+void os_name(void *p, size_t size, const char *name, enum os_use use)
 {
+    os_range_use(p, use);
     OS_CALL6(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, p, size, name, 0);
 }
 

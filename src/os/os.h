@@ -31,14 +31,39 @@ int os_discard(void *p, size_t size);
  * is none.  [signal] */
 void *os_map(size_t size);
 void os_unmap(void *p, size_t size);
-/* Name shown in /proc/PID/maps as [anon:name]; no effect on old kernels. */
-void os_name(void *p, size_t size, const char *name);
+/* What a range is for.  src/obs/directory.h has the same numbers. */
+enum os_use { OS_USE_NONE, OS_USE_BITS, OS_USE_SPAN, OS_USE_THREAD,
+              OS_USE_WORK, OS_USE_OTHER, OS_USE_HEAP, OS_USE_DIRECTORY,
+              OS_USE_STACK };
+/* Name shown in /proc/PID/maps as [anon:name]; no effect on old kernels.  The
+ * use stands in the list of ranges on all of them. */
+void os_name(void *p, size_t size, const char *name, enum os_use);
 size_t os_page_size(void);
 uint64_t os_physical_memory(void);
 /* Address space that the process may still take; SIZE_MAX without a limit. */
 size_t os_address_space_left(void);
 /* Copies memory that may be unmapped: bytes copied, 0 if it is gone. */
 size_t os_read_memory(void *to, const void *from, size_t n);
+
+/* The list of ranges (ranges.c): all that reserve and map gave and was not
+ * given back, and the stacks of our own threads.  Layouts are the directory's.
+ */
+struct os_range {
+    uint64_t lo, hi;      /* lo 0 or 1: no entry */
+    uint32_t use, thread; /* thread: whose stack it is */
+};
+#define OS_RANGES 170
+struct os_ranges_block {
+    uint64_t next, used;
+    struct os_range range[OS_RANGES];
+};
+struct os_ranges {
+    uint64_t begun, ended; /* changes */
+    uint64_t lost;         /* ranges not listed, for want of memory */
+    uint64_t first;        /* block */
+};
+extern struct os_ranges os_ranges;
+void os_ranges_fork_child(void);
 
 /* The k-th call from now of reserve, commit or map fails, once (k >= 1); 0 is
  * off.  `every`: also all later ones.  For out-of-memory tests. */

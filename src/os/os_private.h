@@ -37,6 +37,18 @@ INLINE long os_call(long n, long a, long b, long c, long d, long e, long f)
 /* Bytes of a stack buffer: handlers may run on stacks of 16 KiB. */
 #define OS_BUFFER 1024
 
+/* ---- memory.c, ranges.c ------------------------------------------------ */
+
+/* As os_map and os_unmap, but neither listed nor made to fail. [signal] */
+void *os_map_unlisted(size_t size);
+void os_unmap_unlisted(void *p, size_t size);
+/* Around changes of mappings that are listed; may be nested. */
+void os_ranges_begin(void);
+void os_ranges_end(void);
+void os_range_add(const void *p, size_t size, uint32_t use, int thread);
+void os_range_remove(const void *p, size_t size); /* or a part of it */
+void os_range_use(const void *p, uint32_t use);
+
 /* ---- process.c --------------------------------------------------------- */
 
 int os_open(const char *path);                    /* or -errno [signal] */

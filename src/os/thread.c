@@ -32,12 +32,28 @@ struct order {
     char name[16]; /* the kernel keeps 15 characters */
 };
 
+/* From here up to the descriptor, which the C library puts at the upper end.
+ * Where the stack begins its guard says; to ask the C library takes malloc. */
+static void *stack_here(size_t *size)
+{
+    uintptr_t lo, hi, at = (uintptr_t)__builtin_frame_address(0);
+    os_descriptor(os_thread_pointer(), &lo, &hi);
+    at = align_down(at, os_page_size());
+    *size = align_up(hi, os_page_size()) - at;
+    return (void *)at;
+}
+
 static void *thread_main(void *p)
 {
     struct order o = *(struct order *)p;
+    size_t size;
+    void *stack = stack_here(&size);
     os_unmap(p, os_page_size());
     OS_CALL2(SYS_prctl, PR_SET_NAME, o.name);
+    os_range_add(stack, size, OS_USE_STACK, os_tid());
+    os_ranges_end(); /* begun before the stack was there */
     o.fn(o.arg);
+    os_range_remove(stack, size);
     return NULL;
 }
 
@@ -89,10 +105,13 @@ int os_thread_start(void (*fn)(void *), void *arg, const char *name)
     for (size_t i = 0; i + 1 < sizeof o->name && name[i] != 0; i++)
         o->name[i] = name[i];
     int saved = errno;
+    os_ranges_begin();
     int e = thread_create_masked(o);
     errno = saved;
-    if (e != 0)
-        os_unmap(o, os_page_size());
+    if (e == 0)
+        return 0;
+    os_ranges_end();
+    os_unmap(o, os_page_size());
     return e;
 }
 

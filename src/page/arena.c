@@ -96,7 +96,7 @@ int arena_init(void)
         uintptr_t base = reserve(size);
         if (!base)
             continue;
-        os_name((void *)base, size, "sancai: heap");
+        os_name((void *)base, size, "sancai: heap", OS_USE_HEAP);
         arenas.base = base;
         arenas.pages = (uint32_t)(size >> PAGE_SHIFT);
         arenas.size = size;

@@ -1,7 +1,8 @@
 /* meta.c: memory for the library's own data.
  *
  *   small   | n | n | n |....rest....|      blocks of 64 KiB, only ever filled
- *   map     [ whole OS pages ]              can be given back
+ *   map     [ whole OS pages ]              can be given back; aligned ones
+ *                                           also in part, and taken again
  *   table   |ready|     |ready|ready|  ...  reserved; pieces of 64 KiB become
  *                                           ready in any order, once
  *   pool    records on a free list, made from small pieces
@@ -47,6 +48,12 @@ static const char *const names[META_KINDS] = {
     [META_THREAD] = "sancai: threads", [META_WORK] = "sancai: work",
     [META_OTHER] = "sancai: other",
 };
+
+static enum os_use use_of(enum meta_kind kind)
+{
+    _Static_assert(META_OTHER + OS_USE_BITS == OS_USE_OTHER, "same order");
+    return (enum os_use)(kind + OS_USE_BITS);
+}
 
 /* ---- Counting ---------------------------------------------------------- */
 
@@ -103,9 +110,37 @@ void *meta_map(size_t n, enum meta_kind kind)
     void *p = os_map(n);
     if (!p)
         return NULL;
-    os_name(p, n, names[kind]);
+    os_name(p, n, names[kind], use_of(kind));
     count_mapped(n, kind);
     return p;
+}
+
+void *meta_map_aligned(size_t n, size_t align, enum meta_kind kind)
+{
+    char *p = os_reserve(n, align, 0);
+    if (!p)
+        return NULL;
+    os_name(p, n, names[kind], use_of(kind));
+    if (!meta_commit(p, n, kind))
+        return p;
+    os_unreserve(p, n);
+    return NULL;
+}
+
+int meta_commit(void *p, size_t n, enum meta_kind kind)
+{
+    int e = os_commit(p, n);
+    if (!e)
+        count_mapped(n, kind);
+    return e;
+}
+
+int meta_decommit(void *p, size_t n, enum meta_kind kind)
+{
+    int e = os_decommit(p, n);
+    if (!e)
+        count_unmapped(n, kind);
+    return e;
 }
 
 void meta_unmap(void *p, size_t n, enum meta_kind kind)
@@ -168,7 +203,7 @@ int meta_table_init(struct meta_table *t, size_t bytes, enum meta_kind kind,
         os_unreserve(base, reserved);
         return ENOMEM;
     }
-    os_name(base, reserved, name);
+    os_name(base, reserved, name, use_of(kind));
     *t = (struct meta_table){base, reserved, kind, ready};
     return 0;
 }

@@ -33,6 +33,11 @@ void *meta_alloc(size_t n, enum meta_kind);
 /* Pieces of whole OS pages, zero; can be given back. */
 void *meta_map(size_t n, enum meta_kind);
 void meta_unmap(void *p, size_t n, enum meta_kind);
+/* The same at a multiple of align.  Parts of it can be given back, which keeps
+ * the addresses, and taken again; 0, or an errno value and nothing changed. */
+void *meta_map_aligned(size_t n, size_t align, enum meta_kind);
+int meta_decommit(void *p, size_t n, enum meta_kind);
+int meta_commit(void *p, size_t n, enum meta_kind);
 /* A table of address space that becomes ready piece by piece; all zero before
  * its init, which may be repeated. */
 struct meta_table {

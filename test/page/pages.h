@@ -10,18 +10,6 @@
 
 #include "../../src/page/page_private.h"
 
-/* Under address or thread sanitizer: address space is theirs to arrange. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 enum { USED, FREE, RELEASED };
 struct oracle {
     unsigned char *state; /* of `size` pages; those from top on: not grown */

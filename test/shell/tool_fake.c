@@ -108,6 +108,23 @@ static void stats_write(struct sc_stats_page *s, int finished)
     __atomic_store_n(&s->seq, s->seq + 1, __ATOMIC_RELEASE);
 }
 
+/* Two blocks, with holes and nonsense in them. */
+static uint64_t ranges_list(char *desc, char *meta, char *around)
+{
+    static struct sc_range_block last, first = {.used = 3};
+    static struct sc_ranges all = {.begun = 7, .ended = 7};
+    uintptr_t d = (uintptr_t)desc, m = (uintptr_t)meta, a = (uintptr_t)around;
+    first.next = (uintptr_t)&last;
+    first.range[1] = (struct sc_range){d, d + (1 << 20), SC_METADATA_SPAN, 0};
+    first.range[2] = (struct sc_range){1, m + 4096, SC_METADATA_BITS, 0};
+    first.range[169] = (struct sc_range){a, a + 3 * 4096,
+                                         SC_METADATA_DIRECTORY, 0};
+    last.range[5] = (struct sc_range){m, m + 65536, SC_METADATA_WORK, 0};
+    last.range[6] = (struct sc_range){m, m - 65536, SC_METADATA_BITS, 0};
+    all.first = (uintptr_t)&first;
+    return (uintptr_t)&all;
+}
+
 static void publish(char *heap, char *desc, struct sc_class_info *classes,
                     struct sc_stats_page *stats, char *meta)
 {
@@ -127,11 +144,7 @@ static void publish(char *heap, char *desc, struct sc_class_info *classes,
     d->classes = (uintptr_t)classes;
     d->class_count = SC_CLASSES_MAX;
     d->stats = (uintptr_t)stats;
-    d->metadata_count = 2;
-    d->metadata[0] = (struct sc_metadata_range){
-        (uintptr_t)desc, (uintptr_t)desc + (1 << 20), SC_METADATA_SPAN};
-    d->metadata[1] = (struct sc_metadata_range){
-        (uintptr_t)meta, (uintptr_t)meta + 65536, SC_METADATA_WORK};
+    d->ranges = ranges_list(desc, meta, around);
     memcpy(d->magic, SC_DIRECTORY_MAGIC, SC_MAGIC_BYTES);
 }
 
