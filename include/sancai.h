@@ -160,7 +160,9 @@ struct sc_config {
 };
 
 /* Optional.  Zero members mean the default: SANCAI_GC, SANCAI_MEMLIMIT,
- * SANCAI_MAXPROCS, else 100 percent, no limit, the CPUs we may run on.
+ * SANCAI_MAXPROCS, else 100 percent, no limit, the CPUs we may run on.  Once
+ * the library has started, by an earlier sc_init or any other call, they leave
+ * the setting as it is; max_procs is in force from the next cycle on.
  * EINVAL for values out of range; EBUSY when the barrier promise of an
  * earlier sc_init would be taken back. */
 SC_API int sc_init(const struct sc_config *);
@@ -329,12 +331,20 @@ SC_ARITH_(long double)
             sizeof(sc_fields_##T) / sizeof(sc_fields_##T[0]), 0, 0, 0, 0};
 #define SC_FIELD_(T, f) {offsetof(T, f), sizeof(((T *)0)->f)},
 
-/* SC_EACH_(M, T, a, b, ...) is M(T, a) M(T, b) ... by repeated rescanning. */
+/* SC_EACH_(M, T, a, b, ...) is M(T, a) M(T, b) ... by repeated rescanning.
+ * The list is ended by empty brackets, with which no field begins: only behind
+ * them SC_PEEK_ gives two arguments, the second of which is SC_STOP_.  Strict
+ * C99 and C++11 have all of this; they lack __VA_OPT__. */
 #define SC_EACH_(M, T, ...) \
-    SC_SCAN4_(SC_STEP_(M, T, __VA_ARGS__))
-#define SC_STEP_(M, T, f, ...) \
-    M(T, f) __VA_OPT__(SC_AGAIN_ SC_PARENS_ (M, T, __VA_ARGS__))
+    SC_SCAN4_(SC_STEP_(M, T, __VA_ARGS__, (), 0))
+#define SC_STEP_(M, T, f, next, ...) \
+    M(T, f) SC_GO_ON_(SC_PEEK_ next) SC_PARENS_ (M, T, next, __VA_ARGS__)
+#define SC_PEEK_() 0, SC_STOP_
+#define SC_GO_ON_(...) SC_SECOND_(__VA_ARGS__, SC_AGAIN_, 0)
+#define SC_SECOND_(a, b, ...) b
 #define SC_AGAIN_() SC_STEP_
+#define SC_STOP_() SC_NOTHING_
+#define SC_NOTHING_(...)
 #define SC_PARENS_ ()
 #define SC_SCAN1_(...) __VA_ARGS__
 #define SC_SCAN2_(...) SC_SCAN1_(SC_SCAN1_(SC_SCAN1_(SC_SCAN1_(__VA_ARGS__))))

@@ -34,6 +34,18 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Under address or thread sanitizer. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 #define TEST_UNUSED __attribute__((unused))
 #define TEST_SECONDS 60 /* far above any unit test, far below patience */
 

@@ -290,7 +290,7 @@ static void discard(const struct object *o)
 {
     if (o->kind != KIND_NOSCAN && load_relaxed(&gc.marking))
         return;
-    if (o->span->state == SPAN_LARGE && o->size >= MIB(1))
+    if (o->span->class == CLASS_LARGE && o->size >= MIB(1))
         os_discard((void *)o->base, o->span->npages * PAGE_SIZE);
 }
 

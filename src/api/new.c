@@ -291,7 +291,7 @@ static COLD void *new_typed_slow(struct sc_layout *l, size_t n, bool single)
     if (single && n <= SMALL_MAX && kind != KIND_NOSCAN) {
         unsigned c = class_for(n, kind, s);
         if (c != CLASSES) {
-            l->slot = classes[c].size;
+            store_relaxed(&l->slot, classes[c].size); /* same for all */
             store_release(&l->run, fast_of(c).run);
         }
     }
@@ -311,7 +311,7 @@ SC_API void *sc_new_one(struct sc_layout *l, size_t n, int noscan)
     if (unlikely(!l))
         return new_untyped(n, noscan);
     struct fast f = {.run = load_acquire(&l->run)}; /* written last */
-    f.slot = l->slot;
+    f.slot = load_relaxed(&l->slot);
     void *p = fast_take(cache_self, f);
     return likely(p) ? p : new_typed_slow(l, n, true);
 }

@@ -144,6 +144,8 @@ static int reconfigure(const struct sc_config *c)
         policy_gc_percent(c->gc_percent, true);
     if (c->memory_limit)
         policy_memory_limit(c->memory_limit, true);
+    if (c->max_procs)
+        policy_max_procs(c->max_procs);
     thread_leave(t);
     return 0;
 }

@@ -36,6 +36,8 @@ bool work_is_empty(const struct work *);
 void work_flush(struct work *);    /* all to the pool */
 void work_discard(struct work *);  /* and the pool: a cycle is given up */
 void work_balance(struct work *);  /* half to the pool if that is empty */
+/* Between cycles: memory of spare buffers goes back to the system. */
+void work_trim(void);
 bool work_pool_empty(void);
 uint64_t work_puts(void);          /* buffers ever put into the pool */
 void work_reset_locks(void);
@@ -346,6 +348,7 @@ size_t drain(struct work *, size_t budget);
  * about their share of the CPUs (threads are held, or wait for this). */
 void drain_until_idle(struct work *, bool urgent);
 bool drain_is_idle(struct work *);
+/* At the begin of a cycle: n of the helpers will work.  Those there are. */
 int drain_start_workers(int n);
 void drain_begin(bool periodic);
 void drain_end(void);
@@ -389,6 +392,7 @@ bool policy_awaited(void);  /* threads wait for the end of the cycle */
 int policy_gc_percent(int set, bool change);
 int64_t policy_memory_limit(int64_t set, bool change);
 int policy_procs(void);
+int policy_max_procs(int set); /* from the next cycle on; 0 only asks */
 double policy_background_share(void); /* CPUs that background marking gets */
 bool policy_rests(void);            /* no cycle by itself for now */
 /* Gives memory back, or waits for a cycle, so that n more bytes fit the

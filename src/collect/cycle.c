@@ -164,7 +164,7 @@ static bool terminate(void)
 /* From here on threads that attach are black. */
 static void go_black(void)
 {
-    gc.black = true;
+    store_relaxed(&gc.black, true);
     store_seq(&gc.state, GC_MARKING);
 }
 
@@ -318,7 +318,7 @@ static void flip(void)
     handshake_run(hand_barrier_off, false, gc.explicit_barriers);
     uint64_t live = load_relaxed(&heap.live_bytes);
     lock_take(&threads.lock);
-    gc.black = false;
+    store_relaxed(&gc.black, false);
     store_relaxed(&heap.unswept_pages,
                   (int64_t)load_relaxed(&heap.pages_in_use));
     add_relaxed(&heap.gen, 2);
@@ -345,7 +345,7 @@ static void abandon(void)
     store_seq(&gc.marking, 0);
     handshake_run(hand_barrier_off, false, false);
     lock_take(&threads.lock);
-    gc.black = false;
+    store_relaxed(&gc.black, false);
     lock_drop(&threads.lock);
     handshake_run(hand_retire, false, false);
     work_discard(&cyc.work);
@@ -413,6 +413,7 @@ void cycle_run(bool forced, bool periodic)
     uint64_t t = os_thread_cpu();
     census();
     flip();
+    work_trim();
     cyc.report.end_cpu = os_thread_cpu() - t;
     policy_cycle_end(os_now(), forced);
     sum_up(start, assists);

@@ -31,7 +31,7 @@
 #define CREW_MAX 63
 
 static struct {
-    _Atomic uint32_t on;     /* marking; futex of sleeping helpers */
+    _Atomic uint32_t on;     /* marking: 1 + helpers that work; their futex */
     _Atomic uint32_t busy;
     _Atomic uint32_t wake;
     _Atomic uint64_t background, idle; /* CPU ns, of all cycles */
@@ -40,6 +40,7 @@ static struct {
     bool periodic;
     _Atomic bool urgent;
     int helpers;
+    int active;              /* of them, in the next cycle: the first ones */
     _Atomic uint32_t ready;  /* helpers that handshakes know */
 } crew;
 
@@ -95,6 +96,7 @@ static bool may_work(uint64_t now, double contended, bool *idle)
 
 struct worker {
     struct work work;
+    int number;       /* of the helper */
     double contended; /* share of recent slices that others had the CPU */
     uint64_t cpu, clock;
 };
@@ -132,10 +134,16 @@ static bool slice(struct worker *k)
 
 /* ---- Helpers ----------------------------------------------------------- */
 
-static void sleep_until_on(void)
+static bool called(const struct worker *k)
 {
-    while (!load_acquire(&crew.on))
-        os_wait(&crew.on, 0, UINT64_MAX);
+    return load_acquire(&crew.on) > (uint32_t)k->number + 1;
+}
+
+static void sleep_until_called(const struct worker *k)
+{
+    uint32_t on;
+    while ((on = load_acquire(&crew.on)) <= (uint32_t)k->number + 1)
+        os_wait(&crew.on, on, UINT64_MAX);
 }
 
 static void helper_main(void *worker)
@@ -144,12 +152,12 @@ static void helper_main(void *worker)
     handshake_exempt(os_tid());
     add_seq(&crew.ready, 1);
     for (;;) {
-        sleep_until_on();
+        sleep_until_called(k);
         uint32_t seen = load_seq(&crew.wake);
         add_seq(&crew.busy, 1);
-        bool some = load_acquire(&crew.on) && !work_pool_empty() && slice(k);
+        bool some = called(k) && !work_pool_empty() && slice(k);
         sub_seq(&crew.busy, 1);
-        if (!some && load_acquire(&crew.on))
+        if (!some && called(k))
             os_wait(&crew.wake, seen, 1000000);
     }
 }
@@ -159,7 +167,9 @@ int drain_start_workers(int n)
     static struct worker workers[CREW_MAX];
     if (n > CREW_MAX)
         n = CREW_MAX;
+    crew.active = n;
     while (crew.helpers < n) {
+        workers[crew.helpers].number = crew.helpers;
         if (os_thread_start(helper_main, &workers[crew.helpers],
                             "sancai-mark"))
             break;
@@ -177,7 +187,7 @@ void drain_begin(bool periodic)
     crew.idle_before = load_relaxed(&crew.idle);
     crew.begin = os_now();
     crew.periodic = periodic;
-    store_seq(&crew.on, 1);
+    store_seq(&crew.on, 1 + (uint32_t)crew.active);
     os_wake(&crew.on, INT32_MAX);
 }
 

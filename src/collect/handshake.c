@@ -154,7 +154,7 @@ static bool answer_for(struct thread *t, uint32_t n)
 static void bury(struct thread *t, uint32_t n)
 {
     thread_leaving_hook(t);
-    cache_retire(&t->cache, true, gc.black);
+    cache_retire(&t->cache, true, load_relaxed(&gc.black));
     store_seq(&t->done, n);
     t->tid = 0;
 }

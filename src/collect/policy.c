@@ -30,7 +30,8 @@ static struct {
     struct limiter limiter;
     int gc_percent;
     int64_t limit;      /* INT64_MAX: none */
-    int procs;
+    int procs;          /* in force; changes between cycles only */
+    int procs_wanted;   /* what was set; in force with the next cycle */
     uint64_t scan_base; /* scannable bytes found by the last cycle */
     uint64_t live_base; /* live bytes then */
     uint64_t in_use;    /* bytes of spans when it ended, before sweeping */
@@ -68,6 +69,7 @@ int policy_init(const struct sc_config *c)
     policy.gc_percent = c->gc_percent ? c->gc_percent : (int)percent;
     policy.limit = pick(c->memory_limit, knobs.memory_limit, INT64_MAX);
     policy.procs = (int)pick(c->max_procs, knobs.max_procs, os_cpus());
+    policy.procs_wanted = policy.procs;
     policy.share = PACER_BACKGROUND * policy.procs;
     pacer_init(&policy.pacer, policy.gc_percent, policy.limit, policy.procs);
     limiter_init(&policy.limiter, os_now(), policy.procs);
@@ -108,7 +110,7 @@ int64_t policy_memory_limit(int64_t set, bool change)
     return old;
 }
 
-int policy_procs(void) { return policy.procs; }
+int policy_procs(void) { return load_relaxed(&policy.procs); }
 double policy_background_share(void) { return policy.share; }
 
 /* ---- Numbers in -------------------------------------------------------- */
@@ -268,6 +270,34 @@ static void rest_after(uint64_t now, uint64_t start)
     policy.held = false;
 }
 
+/* With the lock, between cycles. */
+static void take_procs(uint64_t now)
+{
+    int procs = policy.procs_wanted;
+    if (procs == policy.procs)
+        return;
+    tell_limiter(now);
+    limiter_procs(&policy.limiter, now, procs);
+    store_relaxed(&policy.procs, procs);
+    policy.share = PACER_BACKGROUND * procs;
+    apply();
+}
+
+int policy_max_procs(int set)
+{
+    lock_take(&policy.lock);
+    int old = policy.procs_wanted;
+    bool between = set && policy.pacer.triggered == PACER_IDLE;
+    if (set)
+        policy.procs_wanted = set;
+    if (between)
+        take_procs(os_now());
+    lock_drop(&policy.lock);
+    if (between)
+        policy_goals();
+    return old;
+}
+
 void policy_cycle_end(uint64_t now, bool forced)
 {
     struct drain_times d;
@@ -294,6 +324,7 @@ void policy_cycle_end(uint64_t now, bool forced)
     policy.live_base = load_relaxed(&gc.heap_marked);
     policy.in_use = load_relaxed(&heap.pages_in_use) * PAGE_SIZE;
     pacer_reset_live(&policy.pacer, policy.live_base);
+    take_procs(now);
     lock_drop(&policy.lock);
     policy_goals();
 }
@@ -306,6 +337,7 @@ void policy_cycle_abandoned(uint64_t now)
     tell_limiter(now);
     rest_after(now, policy.pacer.start_time);
     pacer_reset_live(&policy.pacer, gc_heap_live());
+    take_procs(now);
     lock_drop(&policy.lock);
     policy_goals();
 }

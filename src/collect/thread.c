@@ -82,7 +82,7 @@ int thread_attach(void)
         t->stack = stack;
         t->tid = os_tid();
         t->busy = 1; /* until attached: handshakes wait for leave */
-        t->cache.black = gc.black;
+        t->cache.black = load_relaxed(&gc.black);
         t->cache.gen = load_relaxed(&heap.gen);
         link_thread(t);
         thread_self = t;

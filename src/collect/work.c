@@ -9,32 +9,174 @@
  * hundreds of objects; two private ones keep a worker that goes up and down
  * around a boundary from taking it each time (Go's hysteresis, mgcwork.go).
  *
- * Invariant: in and spare are both there or both NULL.
- * Lock: pool.lock, for the two lists.  Also taken by handlers: their thread
- * was not inside us, so it does not hold it.
+ * Memory comes in batches, and goes back in batches after each cycle:
+ *
+ *   64 KiB, aligned    |head| b | b | b | ... | b |   31 buffers of 2 KiB
+ *   given back         |head| b |...no access.....|   the first OS page stays
+ *
+ * Addresses are kept, so that batches lie where they were and the number of
+ * ranges is that of the largest queue ever.
+ *
+ * Invariants: in and spare are both there or both NULL.
+ *             A batch is in `ready` or in `away`; no buffer of one that is away
+ *             is in any list.
+ * Lock: pool.lock, for the lists.  Also taken by handlers: their thread was not
+ * inside us, so it does not hold it.
  */
 #include <string.h>
 
 #include "collect.h"
 
-/* How many buffers are mapped at once: 32 x 2 KiB. */
-#define BATCH 32
+#define BATCH_BYTES KIB(64)
+#define BATCH_BUFFERS (BATCH_BYTES / sizeof(struct work_buffer) - 1)
+/* 1 MiB stays: what most heaps need in the next cycle, and less than what one
+ * with larger queues would notice. */
+#define BATCHES_KEPT 16
+
+struct batch {
+    struct batch *next;
+    uint32_t empty;   /* buffers in pool.empty; only true in work_trim */
+    bool leaves;
+};
+_Static_assert(sizeof(struct batch) <= sizeof(struct work_buffer), "room");
 
 static struct {
     struct lock lock;
     struct work_buffer *_Atomic full;
     struct work_buffer *empty;
     _Atomic uint64_t puts;
+    struct batch *ready, *away;
+    uint32_t nready;
 } pool = {.lock = LOCK_INIT(RANK_WORK)};
 
-static void more_buffers(void)
+/* ---- Batches ----------------------------------------------------------- */
+
+static struct batch *batch_of(const struct work_buffer *b)
 {
-    struct work_buffer *b = meta_map(BATCH * sizeof *b, META_WORK);
-    for (int i = 0; b && i < BATCH; i++) {
+    return (struct batch *)align_down((uintptr_t)b, BATCH_BYTES);
+}
+
+/* What is given back of it. */
+static char *batch_tail(struct batch *k, size_t *n)
+{
+    size_t head = min_size(os_page_size(), BATCH_BYTES);
+    *n = BATCH_BYTES - head;
+    return (char *)k + head;
+}
+
+static struct batch *batch_again(void)
+{
+    struct batch *k = pool.away;
+    size_t n;
+    char *tail = batch_tail(k, &n);
+    if (meta_commit(tail, n, META_WORK))
+        return 0;
+    pool.away = k->next;
+    return k;
+}
+
+static void batch_keep(struct batch *k)
+{
+    k->next = pool.ready;
+    pool.ready = k;
+}
+
+static void batch_fill(struct batch *k)
+{
+    struct work_buffer *b = (struct work_buffer *)k;
+    for (size_t i = 1; i <= BATCH_BUFFERS; i++) {
         b[i].next = pool.empty;
         pool.empty = &b[i];
     }
 }
+
+static void more_buffers(void)
+{
+    struct batch *k = pool.away
+                          ? batch_again()
+                          : meta_map_aligned(BATCH_BYTES, BATCH_BYTES,
+                                             META_WORK);
+    if (!k)
+        return;
+    batch_keep(k);
+    batch_fill(k);
+    pool.nready++;
+}
+
+/* With the lock, like what follows: how many of each batch lie idle. */
+static void count_empty(void)
+{
+    for (struct batch *k = pool.ready; k; k = k->next)
+        k->empty = 0;
+    for (struct work_buffer *b = pool.empty; b; b = b->next)
+        batch_of(b)->empty++;
+}
+
+/* Those of which no buffer is in use, beyond the number that stays. */
+static void choose_leaving(void)
+{
+    uint32_t n = pool.nready;
+    for (struct batch *k = pool.ready; k; k = k->next) {
+        k->leaves = n > BATCHES_KEPT && k->empty == BATCH_BUFFERS;
+        n -= k->leaves;
+    }
+}
+
+static void take_off_empty(void)
+{
+    struct work_buffer *b = pool.empty, *next;
+    pool.empty = 0;
+    for (; b; b = next) {
+        next = b->next;
+        if (batch_of(b)->leaves)
+            continue;
+        b->next = pool.empty;
+        pool.empty = b;
+    }
+}
+
+/* What the system doesn't take, for want of mappings, stays ready: its buffers
+ * go back into the list. */
+static void batch_leave(struct batch *k)
+{
+    size_t n;
+    char *tail = batch_tail(k, &n);
+    if (!n || meta_decommit(tail, n, META_WORK)) {
+        batch_keep(k);
+        batch_fill(k);
+        return;
+    }
+    k->next = pool.away;
+    pool.away = k;
+    pool.nready--;
+}
+
+static void trim(void)
+{
+    struct batch *k = pool.ready, *next;
+    count_empty();
+    choose_leaving();
+    take_off_empty();
+    pool.ready = 0;
+    for (; k; k = next) {
+        next = k->next;
+        if (k->leaves)
+            batch_leave(k);
+        else
+            batch_keep(k);
+    }
+}
+
+/* Nobody marks, so nobody waits for the lock. */
+void work_trim(void)
+{
+    lock_take(&pool.lock);
+    if (pool.nready > BATCHES_KEPT)
+        trim();
+    lock_drop(&pool.lock);
+}
+
+/* ---- Buffers ------------------------------------------------------------ */
 
 /* NULL if there is no memory. */
 static struct work_buffer *get_empty(void)

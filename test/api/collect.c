@@ -191,6 +191,7 @@ static void fork_once(Chain *c)
 BOTH_T(while_another_forks, 240)
 {
     pthread_t t[4];
+    FORK_NOT_SANITIZED();
     Chain *c = chain_new(99, 1000);
     sc_store(&keep[0], c);
     for (uintptr_t i = 0; i < 4; i++)
@@ -226,6 +227,7 @@ static void set_forking(void *unused)
 
 BOTH(a_cleanup_forks)
 {
+    FORK_NOT_SANITIZED();
     apart(set_forking, NULL);
     collect(2);
     CHECK_EQ(ran, 1);

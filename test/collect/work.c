@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "../../src/collect/collect.h"
+#include "../os/help.h"
 
 struct gc gc; /* mark.c's; here only its counters matter */
 
@@ -129,6 +130,117 @@ TEST(discard_empties_all)
     work_discard(&a);
     CHECK(work_pool_empty() && work_is_empty(&a));
     CHECK(!work_get(&a));
+}
+
+/* ---- Memory goes back -------------------------------------------------- */
+
+#define KEPT MIB(1)
+#define MANY (4 * MIB(1) / sizeof(uintptr_t))
+
+static uint64_t bytes(void) { return meta_bytes(META_WORK); }
+
+static void put_many(struct work *w, uintptr_t n)
+{
+    for (uintptr_t e = 1; e <= n; e++)
+        work_put(w, e);
+    CHECK(!load_relaxed(&gc.overflow));
+}
+
+static void get_many(struct work *w, uintptr_t n)
+{
+    uintptr_t sum = 0, e;
+    while ((e = work_get(w)))
+        sum += e;
+    CHECK_EQ(sum, n * (n + 1) / 2);
+    work_flush(w);
+}
+
+/* A large queue, several times: what it took is given back each time, but for
+ * a first page per batch, and the same addresses are used again. */
+TEST(spare_memory_goes_back)
+{
+    struct work w = {0};
+    uint64_t most = 0, mapped;
+    CHECK_EQ(arena_init(), 0);
+    for (int i = 0; i < 5; i++) {
+        put_many(&w, MANY);
+        CHECK(bytes() > MIB(4));
+        CHECK(!most || bytes() == most);
+        most = bytes();
+        mapped = page_mapped();
+        get_many(&w, MANY);
+        CHECK_EQ(bytes(), most);
+        work_trim();
+        size_t batches = most / KIB(64);
+        CHECK_EQ(bytes(), KEPT + (batches - KEPT / KIB(64)) * os_page_size());
+        CHECK_EQ(page_mapped(), mapped - (most - bytes()));
+        uint64_t left = bytes();
+        work_trim(); /* nothing more */
+        CHECK_EQ(bytes(), left);
+        page_verify();
+    }
+}
+
+/* In a batch of which one buffer is in use nothing moves. */
+TEST(what_is_in_use_stays)
+{
+    struct work w = {0}, other[200] = {{0}};
+    uintptr_t e;
+    CHECK_EQ(arena_init(), 0);
+    for (size_t i = 0; i < COUNT(other); i++) {
+        for (uintptr_t k = 0; k < 40 * WORK_ENTRIES; k++)
+            work_put(&w, k + 1);
+        work_put(&other[i], 1000000 + i);
+    }
+    while (work_get(&w))
+        continue;
+    work_flush(&w);
+    uint64_t before = bytes();
+    work_trim();
+    CHECK(bytes() < before && bytes() > COUNT(other) * KIB(48));
+    for (size_t i = 0; i < COUNT(other); i++) {
+        CHECK_EQ((e = work_get(&other[i])), 1000000 + i);
+        work_flush(&other[i]);
+    }
+    work_trim();
+    CHECK(bytes() < before / 4);
+    put_many(&w, MANY);
+    get_many(&w, MANY);
+}
+
+/* No memory to take it again: as if there were none at all. */
+TEST(no_memory_to_take_again)
+{
+    struct work w = {0};
+    CHECK_EQ(arena_init(), 0);
+    put_many(&w, MANY);
+    get_many(&w, MANY);
+    work_trim();
+    os_fail_at(1, true);
+    for (uintptr_t e = 1; !load_relaxed(&gc.overflow); e++)
+        work_put(&w, e);
+    os_fail_at(0, false);
+    store_relaxed(&gc.overflow, false);
+    while (work_get(&w))
+        continue;
+    put_many(&w, MANY);
+    get_many(&w, MANY);
+}
+
+/* The system refuses to take it: it stays in use. */
+TEST(no_mappings_to_give_it_back)
+{
+    struct work w = {0};
+    CHECK_EQ(arena_init(), 0);
+    put_many(&w, MANY);
+    get_many(&w, MANY);
+    uint64_t before = bytes();
+    refuse(SYS_mmap, ENOMEM);
+    work_trim();
+    CHECK_EQ(bytes(), before);
+    put_many(&w, MANY);
+    get_many(&w, MANY);
+    CHECK_EQ(bytes(), before);
 }
 
 /* ---- No memory --------------------------------------------------------- */
