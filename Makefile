@@ -18,7 +18,8 @@ BASE := -std=gnu17 -g -fno-strict-aliasing -fvisibility=hidden \
 FLAGS_opt    := -O2
 FLAGS_debug  := -O1 -DSC_DEBUG
 FLAGS_stress := -O1 -DSC_DEBUG -DSC_STRESS
-FLAGS_asan   := -O1 -DSC_DEBUG -fsanitize=address -fno-omit-frame-pointer
+FLAGS_asan   := -O1 -DSC_DEBUG -fsanitize=address,undefined \
+                -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_ubsan  := -O1 -DSC_DEBUG -fsanitize=undefined -fno-sanitize-recover=all
 FLAGS_tsan   := -O1 -DSC_DEBUG -fsanitize=thread
 ALL_FLAGS := $(BASE) $(WARN) $(FLAGS_$(BUILD)) $(CFLAGS)

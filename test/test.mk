@@ -1,8 +1,9 @@
 # test.mk: which test programs there are, what each links, how they run.
 #
-#   make test                 all tests, lint included, for $(BUILD)
-#   make test T=base/knob     only items with that in their name
-#   make test SUITES="debug asan"   the programs once per row of flags
+#   make test                 all tests, lint included, as chosen below
+#   make test T=base/knob     only items with that in their name, for $(BUILD)
+#   make test SUITES="debug asan"   all programs once per row of flags
+#   make test BUILD=debug     all tests with these flags alone
 #   make test RUN="qemu-aarch64 -L DIR"   each program behind a prefix
 #   make test OUT=out/x LIB=out/x CC=...   somewhere else, another compiler
 #   make lint                 the source's own rules
@@ -19,10 +20,25 @@
 TEST_DIRS := os base page heap collect obs api torture crash
 T         ?=
 RUN       ?=
-SUITES    ?= $(BUILD)
+
+# What "make test" alone runs: all with the usual flags, and these directories
+# with each further row of flags.  The whole takes less than 22 minutes on two
+# processors.  Left out: torture, which runs for fixed times, of which slow code
+# makes little; and crash with tsan, hundreds of processes of a second each.
+ROWS       := opt debug asan tsan
+DIRS_opt   := $(TEST_DIRS)
+DIRS_debug := base os page heap collect obs api crash
+DIRS_asan  := base os page heap collect obs api crash
+DIRS_tsan  := base os page heap collect obs api
+
+given  = $(filter command environment,$(firstword $(origin $(1))))
+chosen := $(if $(strip $(T)$(RUN)$(foreach v,SUITES BUILD OUT LIB,$(call \
+            given,$(v)))),,yes)
+SUITES    ?= $(if $(chosen),$(ROWS),$(BUILD))
+dirs_of   = $(or $(if $(chosen),$(DIRS_$(1))),$(TEST_DIRS))
 wanted    = $(if $(T),$(foreach f,$(1),$(if $(findstring $(T),$(f)),$(f))),$(1))
-TEST_SRC  := $(call wanted,$(sort \
-             $(foreach d,$(TEST_DIRS),$(wildcard test/$(d)/*.c))))
+src_of    = $(call wanted,$(sort $(foreach d,$(1),$(wildcard test/$(d)/*.c))))
+TEST_SRC  := $(call src_of,$(TEST_DIRS))
 TEST_SH   := $(call wanted,$(sort $(wildcard test/shell/*.sh)) tools/lint)
 TEST_BIN  := $(TEST_SRC:%.c=$(OUT)/%)
 
@@ -51,20 +67,22 @@ endif
 test-programs: all $(TEST_BIN)
 
 # A suite's directories are the Makefile's, unless OUT and LIB were given.
-given    = $(filter command environment,$(firstword $(origin $(1))))
 out_of   = $(if $(call given,OUT),$(OUT),out/$(1))
 lib_of   = $(if $(call given,LIB),$(LIB),$(if $(filter \
            opt,$(1)),build,$(call out_of,$(1))))
-suite_of = --lib $(call lib_of,$(1)) $(TEST_SRC:%.c=$(call out_of,$(1))/%)
+suite_of = --lib $(call lib_of,$(1)) $(patsubst \
+           %.c,$(call out_of,$(1))/%,$(call src_of,$(call dirs_of,$(1))))
+# As many jobs as processors, unless the caller said how many.
+jobs     = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+build_of = $(MAKE) -sk $(jobs) --no-print-directory BUILD=$(1) \
+           TEST_DIRS="$(call dirs_of,$(1))" test-programs
 
 # Goes on after what does not compile: the other tests still say something,
 # and the line at the end counts it.
 test:
 	@tools/deps test || echo "test: going on without them"
 	@bad=0; \
-	for b in $(SUITES); do \
-	    $(MAKE) -sk --no-print-directory BUILD=$$b test-programs || bad=1; \
-	done; \
+	$(foreach b,$(SUITES),$(call build_of,$(b)) || bad=1;) \
 	BAD_BUILD=$$bad RUN="$(RUN)" test/run \
 	    $(foreach b,$(SUITES),$(call suite_of,$(b))) \
 	    --lib $(LIB) $(TEST_SH)

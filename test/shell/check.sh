@@ -67,6 +67,7 @@ SEED=5 test/run --lib here test/yes.sh test/not_now.sh "$p/fine" >out ||
 [ "$(tail -n 1 out)" = "2 passed, 0 failed, 1 skipped" ] ||
     { cat out; exit 1; }
 expect out "SKIP not_now.sh: because"
+expect out "here unit/fine: 1 passed, 0 failed, 0 skipped"
 
 SEED=5 BAD_BUILD=1 test/run test/yes.sh test/no.sh "$p/all" "$p/fine" \
     "$p/mute" "$p/liar" "$p/none" >out && { echo "bad run passes"; exit 1; }

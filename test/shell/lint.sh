@@ -16,10 +16,11 @@ mkdir -p test && echo >test/check.h
 echo 'int sc_init, sc_free, sc_set_gc_percent, sc_set_memory_limit;' \
     >include/sancai.h
 
-# A line for each file of the library and the tool that there is now.
+# A line for each file that there is now.
 draw_map()
 {
-    find src include tool -type f | sed 's/.*/| `&` | |/' >docs/map.md
+    find src include tool test bench -type f |
+        sed 's/.*/| `&` | |/' >docs/map.md
 }
 
 compile()
@@ -82,11 +83,12 @@ END
 } >tool/long.c
 yes '' | head -n 501 >src/base/long.h
 printf '#include "../src/os/os.h"\n' >bench/bench.c
+echo 'int late;' >test/late.c
 # shellcheck disable=SC2016
 printf 'one\n`gone()` and `src/os/gone.c`\n`sc_gone`, `gone.c`\n' >>docs/a.md
 sed -i 's/^| `seed` .*/| `sead` | | |/' docs/knobs.md
 draw_map
-sed -i 's/`src.os.os.c`/`src\/os\/so.c`/; /long.c/d' docs/map.md
+sed -i 's/`src.os.os.c`/`src\/os\/so.c`/; /long.c/d; /late.c/d' docs/map.md
 line=$(grep -n 'so.c' docs/map.md | cut -d: -f1)
 compile
 tools/lint objects >found && { echo "offences pass:"; cat found; exit 1; }
@@ -108,6 +110,7 @@ for t in '7: `gone()`' '7: `src/os/gone.c`' '8: `sc_gone`' '8: `gone.c`'; do
 done
 expect "src/os/os.c:1: is not in docs/map.md"
 expect "tool/long.c:1: is not in docs/map.md"
+expect "test/late.c:1: is not in docs/map.md"
 # shellcheck disable=SC2016
 expect "docs/map.md:$line: "'`src/os/so.c` is not in the tree'
 line=$(grep -n '^K(seed,' src/base/knob.def | cut -d: -f1)

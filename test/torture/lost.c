@@ -44,6 +44,8 @@ static int fails(uint64_t seed, const char *debug)
 /* Else the tests above show nothing. */
 TEST_T(moves_without_barrier, 60)
 {
+    if (SANITIZED)
+        SKIP("too slow to lose one soon");
     for (uint64_t i = 0; i < 20; i++)
         if (fails(test_seed() + i, "clobberfree=1"))
             return;
