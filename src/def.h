@@ -19,6 +19,9 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline))
+/* Of data that fast paths read: not by way of the table of a shared library's
+ * symbols. */
+#define HIDDEN __attribute__((visibility("hidden")))
 #define COLD __attribute__((noinline, cold))
 #define INLINE static inline __attribute__((always_inline))
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))

@@ -24,10 +24,13 @@ struct work_buffer {
 /* A private stack of grey objects, in two buffers; used by one thread. */
 struct work {
     struct work_buffer *in, *spare; /* both or none */
+    struct work_buffer *fresh, *due; /* queue.c: pages */
+    uint64_t due_at;                /* entries of due already taken */
     uint64_t bytes_marked;          /* not yet added to gc.bytes_marked */
     uint64_t scan_work;             /* bytes scanned, not yet credited */
     bool flushed;                   /* gave work to others since asked */
     bool checking;                  /* second marking (gccheckmark) */
+    uint32_t slow;                  /* DESC_PAGED then: all by themselves */
     uintptr_t parent;               /* object being scanned; 0: a root */
 };
 void work_put(struct work *, uintptr_t);
@@ -39,8 +42,25 @@ void work_balance(struct work *);  /* half to the pool if that is empty */
 /* Between cycles: memory of spare buffers goes back to the system. */
 void work_trim(void);
 bool work_pool_empty(void);
+struct work_buffer *work_buffer_take(void); /* empty; NULL: no memory */
+void work_buffer_give(struct work_buffer *);
 uint64_t work_puts(void);          /* buffers ever put into the pool */
 void work_reset_locks(void);
+
+/* ---- queue.c: pages with grey objects ----------------------------------- */
+
+/* Who set the page's queued flag puts it, who takes it clears the flag. */
+void queue_put(struct work *, uint32_t page);
+uint32_t queue_get(struct work *); /* NO_PAGE: neither here nor in the line */
+/* The one i behind the next, if it is here; else NO_PAGE. */
+uint32_t queue_peek(const struct work *, unsigned i);
+bool queue_is_empty(const struct work *);
+void queue_flush(struct work *);
+void queue_balance(struct work *);
+void queue_discard(void);
+bool queue_line_empty(void);
+uint64_t queue_puts(void);
+void queue_reset_locks(void);
 
 /* ---- thread.c: the threads that have called us ------------------------- */
 
@@ -212,7 +232,7 @@ struct gc {
     _Atomic bool overflow; /* a grey object was dropped for want of memory */
     bool black;            /* threads allocate black (H2 to H5) */
 };
-extern struct gc gc;
+extern struct gc gc HIDDEN;
 
 struct sc_marker { /* what a custom trace function gets */
     struct work *work;
@@ -223,6 +243,10 @@ void mark_word(struct work *, uintptr_t word);
 void mark_range(struct work *, uintptr_t lo, uintptr_t hi);
 /* Scans one grey entry; bytes scanned. */
 size_t mark_scan(struct work *, uintptr_t entry);
+/* Scans the grey objects of a page that was queued, until there is none. */
+size_t mark_scan_page(struct work *, uint32_t page);
+void mark_prefetch_page(uint32_t page); /* it will be scanned soon */
+
 /* What the object at base refers to becomes grey, though it is not marked. */
 void mark_fields(struct work *, uintptr_t base);
 /* Scans all marked objects of the span that begins on this page, if any. */

@@ -46,6 +46,25 @@ static struct {
 
 /* ---- The loop ---------------------------------------------------------- */
 
+/* The next page, and the one behind it is on its way. */
+static bool scan_next_page(struct work *w, size_t *done)
+{
+    uint32_t page = queue_get(w), next;
+    if (page == NO_PAGE)
+        return false;
+    if ((next = queue_peek(w, 0)) != NO_PAGE)
+        mark_prefetch_page(next);
+    if ((next = queue_peek(w, 1)) != NO_PAGE) {
+        __builtin_prefetch(&heap.bits[next]);
+        __builtin_prefetch((char *)&heap.bits[next] + 64);
+        __builtin_prefetch(&heap.black[next]);
+        __builtin_prefetch(&heap.desc[next]);
+    }
+    *done += mark_scan_page(w, page) + 64;
+    return true;
+}
+
+/* Objects first: pages gain by waiting. */
 size_t drain(struct work *w, size_t budget)
 {
     uintptr_t ring[RING];
@@ -60,9 +79,10 @@ size_t drain(struct work *w, size_t budget)
             __builtin_prefetch((char *)e + 64);
             ring[tail++ % RING] = e;
         }
-        if (head == tail)
+        if (head != tail)
+            done += mark_scan(w, ring[head++ % RING]) + 16;
+        else if (!scan_next_page(w, &done))
             break;
-        done += mark_scan(w, ring[head++ % RING]) + 16;
         if (unlikely(++n % 256 == 0))
             work_balance(w);
     }

@@ -2,6 +2,7 @@
  *
  *   word -> in the heap? -> page descriptor -> span class -> slot
  *        -> allocated? -> mark bit 0 -> 1 (atomic or): grey
+ *        -> small, with pointers: its page is queued (mark.h, markpage.c)
  *        -> noscan: black at once;  else into a work buffer
  *   entry from a work buffer -> its pointer words, by the class's map: black
  *
@@ -15,17 +16,9 @@
  *
  * Locks: none.  Mark bits are set by atomic or; the winner queues the object.
  */
-#include "collect.h"
+#include "mark.h"
 
 struct gc gc;
-
-/* Sets a mark bit; true if it was clear. */
-INLINE bool set_bit(_Atomic uint64_t *word, uint64_t bit)
-{
-    if (load_relaxed(word) & bit)
-        return false;
-    return !(or_seq(word, bit) & bit);
-}
 
 static COLD void check_again(struct work *w, uintptr_t base, unsigned slot,
                              uint32_t page, uint32_t d)
@@ -36,6 +29,7 @@ static COLD void check_again(struct work *w, uintptr_t base, unsigned slot,
         work_put(w, base);
 }
 
+/* An object that is queued by itself: large, of many words, or without any. */
 INLINE void grey(struct work *w, uintptr_t base, unsigned slot, uint32_t page,
                  uint32_t d, size_t size)
 {
@@ -47,12 +41,12 @@ INLINE void grey(struct work *w, uintptr_t base, unsigned slot, uint32_t page,
         check_again(w, base, slot, page, d);
         return;
     }
-    if (!set_bit(&b->w[slot >> 6].mark, bit))
+    if ((load_relaxed(&b->w[slot >> 6].mark) & bit) ||
+        (or_seq(&b->w[slot >> 6].mark, bit) & bit))
         return;
     w->bytes_marked += size;
-    if ((d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
-        return;
-    work_put(w, base);
+    if ((d & (DESC_NOSCAN | DESC_KEYS)) != DESC_NOSCAN)
+        work_put(w, base);
 }
 
 static NOINLINE void mark_large(struct work *w, uintptr_t a, uint32_t page,
@@ -66,13 +60,11 @@ static NOINLINE void mark_large(struct work *w, uintptr_t a, uint32_t page,
         grey(w, span_start(s), 0, first, d, s->npages * PAGE_SIZE);
 }
 
-INLINE void mark_one(struct work *w, uintptr_t a)
+/* A word into a page that is in no queue of pages, whatever is there. */
+NOINLINE void mark_other(struct work *w, uintptr_t a, uint32_t d)
 {
     uintptr_t off = a - heap.base;
-    if (off >= load_relaxed(&heap.limit))
-        return;
     uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
-    uint32_t d = load_acquire(&heap.desc[page]);
     if ((d & (DESC_IN_USE | DESC_LARGE)) != DESC_IN_USE) {
         if (d & DESC_IN_USE)
             mark_large(w, a, page, d);
@@ -113,15 +105,7 @@ RACY void mark_range(struct work *w, uintptr_t lo, uintptr_t hi)
 
 /* ---- Scanning ---------------------------------------------------------- */
 
-/* The words of `map` from `at` on. */
-INLINE RACY void scan_map(struct work *w, uintptr_t at, uint64_t map)
-{
-    for (; map; map &= map - 1)
-        mark_one(w, load_relaxed((uintptr_t *)at + __builtin_ctzll(map)));
-}
-
-/* Words [lo, hi) of an object at base whose map repeats every period. */
-static RACY void scan_periods(struct work *w, uintptr_t base, uintptr_t lo,
+RACY void mark_periods(struct work *w, uintptr_t base, uintptr_t lo,
                               uintptr_t hi, const struct sc_shape *p)
 {
     size_t words = (hi - base) / 8, i = (lo - base) / 8;
@@ -161,7 +145,7 @@ static size_t scan_oblet(struct work *w, const struct span *s, uintptr_t e)
     if (s->kind == KIND_CONSERVATIVE)
         mark_range(w, e, to);
     else
-        scan_periods(w, base, e, to, s->shape);
+        mark_periods(w, base, e, to, s->shape);
     return to - e;
 }
 
@@ -194,11 +178,10 @@ static void scan_small(struct work *w, uintptr_t e, const struct class *k)
     else if (k->kind == KIND_CONSERVATIVE)
         mark_range(w, e, e + k->size);
     else if (k->kind == KIND_PRECISE)
-        scan_periods(w, e, e, e + k->size, k->shape);
+        mark_periods(w, e, e, e + k->size, k->shape);
 }
 
-/* What only few objects need: keys of ephemerons, trace functions. */
-static NOINLINE size_t scan_odd(struct work *w, uintptr_t e, uint32_t d,
+NOINLINE size_t mark_odd(struct work *w, uintptr_t e, uint32_t d,
                                 const struct class *k)
 {
     if (d & DESC_KEYS)
@@ -216,13 +199,13 @@ RACY size_t mark_scan(struct work *w, uintptr_t e)
     w->parent = e;
     const struct class *k = &classes[DESC_CLASS(d)];
     if (unlikely(d & (DESC_KEYS | DESC_TRACED)))
-        return scan_odd(w, e, d, k);
+        return mark_odd(w, e, d, k);
     if (k->whole)
         scan_map(w, e, k->map);
     else if (k->kind == KIND_CONSERVATIVE)
         mark_range(w, e, e + k->size);
     else
-        scan_periods(w, e, e, e + k->size, k->shape);
+        mark_periods(w, e, e, e + k->size, k->shape);
     return k->size;
 }
 
@@ -270,9 +253,24 @@ void mark_page_again(struct work *w, uint32_t page)
     uint32_t d = load_acquire(&heap.desc[page]);
     if (!desc_begins(d) || (d & (DESC_NOSCAN | DESC_KEYS)) == DESC_NOSCAN)
         return;
+    if (d & DESC_PAGED) { /* else it is in a queue, and will be scanned */
+        if (!swap_seq(&heap.queued[page], 1))
+            mark_scan_page(w, page);
+        return;
+    }
     const struct span *s = span_at(page);
     for (unsigned i = 0; i < (s->nslots + 63u) / 64; i++)
         scan_marked(w, s, i, d);
+}
+
+static void clear_marks(uint32_t page)
+{
+    struct span *s = span_at(page);
+    for (unsigned i = 0; i < 8; i++)
+        store_relaxed(&span_bits(s)->w[i].mark, 0);
+    for (unsigned i = 0; i < 8 && s->paged; i++)
+        store_relaxed(&span_black(s)->w[i], 0);
+    store_relaxed(&heap.queued[page], 0);
 }
 
 void mark_clear_all(void)
@@ -280,8 +278,7 @@ void mark_clear_all(void)
     uint32_t top = (uint32_t)(load_relaxed(&heap.limit) >> PAGE_SHIFT);
     for (uint32_t page = 0; page < top; page++)
         if (desc_begins(load_acquire(&heap.desc[page])))
-            for (unsigned i = 0; i < 8; i++)
-                store_relaxed(&heap.bits[page].w[i].mark, 0);
+            clear_marks(page);
 }
 
 /* Threads count whole runs when they take them, and take off what they give

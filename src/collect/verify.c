@@ -88,7 +88,7 @@ static void recheck_threads(struct work *w)
 
 void verify_checkmark(void)
 {
-    struct work w = {.checking = true};
+    struct work w = {.checking = true, .slow = DESC_PAGED};
     if (!check_bits.base &&
         meta_table_init(&check_bits, (size_t)arenas.pages * 64, META_OTHER,
                         "sancai: check bits"))

@@ -201,6 +201,9 @@ static void put_empty(struct work_buffer *b)
     lock_drop(&pool.lock);
 }
 
+struct work_buffer *work_buffer_take(void) { return get_empty(); }
+void work_buffer_give(struct work_buffer *b) { put_empty(b); }
+
 static void put_full(struct work_buffer *b)
 {
     lock_take(&pool.lock);
@@ -303,7 +306,8 @@ uintptr_t work_get(struct work *w)
 
 bool work_is_empty(const struct work *w)
 {
-    return !w->in || (w->in->n == 0 && w->spare->n == 0);
+    return (!w->in || (w->in->n == 0 && w->spare->n == 0)) &&
+           queue_is_empty(w);
 }
 
 static void flush_one(struct work *w, struct work_buffer *b)
@@ -319,6 +323,7 @@ void work_flush(struct work *w)
         flush_one(w, w->spare);
         w->in = w->spare = 0;
     }
+    queue_flush(w);
     if (w->bytes_marked) {
         add_relaxed(&gc.bytes_marked, w->bytes_marked);
         w->flushed = true;
@@ -332,6 +337,7 @@ void work_flush(struct work *w)
 
 void work_balance(struct work *w)
 {
+    queue_balance(w);
     if (!w->in || load_relaxed(&pool.full))
         return;
     struct work_buffer *b = w->spare->n || w->in->n > 4 ? get_empty() : 0;
@@ -357,10 +363,18 @@ void work_discard(struct work *w)
     work_flush(w);
     while ((b = get_full()))
         put_empty(b);
+    queue_discard();
 }
 
-uint64_t work_puts(void) { return load_seq(&pool.puts); }
+uint64_t work_puts(void) { return load_seq(&pool.puts) + queue_puts(); }
 
-bool work_pool_empty(void) { return !load_acquire(&pool.full); }
+bool work_pool_empty(void)
+{
+    return !load_acquire(&pool.full) && queue_line_empty();
+}
 
-void work_reset_locks(void) { lock_reset(&pool.lock); }
+void work_reset_locks(void)
+{
+    lock_reset(&pool.lock);
+    queue_reset_locks();
+}

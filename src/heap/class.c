@@ -15,6 +15,7 @@
 #include "heap.h"
 
 struct class classes[CLASSES];
+uint32_t class_magic[CLASSES];
 _Atomic uint32_t class_count;
 
 static struct {
@@ -36,11 +37,13 @@ static void fill(struct class *k, unsigned sc, enum kind kind,
 {
     k->size = (uint32_t)size_of_class(sc);
     k->magic = (uint32_t)(((1ull << 32) + k->size - 1) / k->size);
+    class_magic[k - classes] = k->magic;
     k->npages = (uint8_t)size_class_pages(sc);
     k->nslots = (uint16_t)(k->npages * PAGE_SIZE / k->size);
     k->size_class = (uint8_t)sc;
     k->kind = (uint8_t)kind;
     k->shape = shape;
+    k->paged = kind != KIND_NOSCAN && k->size <= PAGED_MAX;
     if (kind != KIND_PRECISE)
         return;
     uint32_t words = k->size / 8;

@@ -39,6 +39,8 @@ unsigned size_class_pages(unsigned c);
 
 /* ---- class.c: span classes -------------------------------------------- */
 
+/* Larger ones are too few on a page to wait for each other. */
+#define PAGED_MAX 512
 #define CLASSES 1024 /* ten bits of a page descriptor */
 #define CLASS_NOSCAN 0
 #define CLASS_CONSERVATIVE SIZE_CLASSES
@@ -63,12 +65,14 @@ struct class {
     uint32_t magic;  /* ceil(2^32 / size): slot = offset * magic >> 32 */
     uint16_t nslots;
     uint8_t npages, size_class, kind;
+    bool paged;      /* see DESC_PAGED */
     bool whole;      /* map below covers the whole slot (<= 64 words) */
     uint32_t period; /* words */
     uint64_t map;    /* pointer words of the slot, or of a short period */
     const struct sc_shape *shape;
 };
-extern struct class classes[CLASSES];
+extern struct class classes[CLASSES] HIDDEN;
+extern uint32_t class_magic[CLASSES] HIDDEN; /* the same, packed */
 extern _Atomic uint32_t class_count;
 
 void class_init(void);
@@ -90,6 +94,7 @@ void class_reset_lock(void);
 #define DESC_NOSCAN (1u << 16)
 #define DESC_TRACED (1u << 17)
 #define DESC_KEYS (1u << 18) /* some object is the key of an ephemeron */
+#define DESC_PAGED (1u << 19) /* grey objects wait in queues of pages */
 #define DESC_FIRST (1u << 20)
 /* Large: pages back to the first one, 25 bits in two pieces; more: hop. */
 #define DESC_BACK_MAX ((1u << 25) - 1)
@@ -120,7 +125,8 @@ struct span { /* 64 bytes; of the span's first page */
     uint16_t nalloc;  /* allocation bits set */
     uint16_t search;  /* no free slot below */
     uint8_t kind;     /* enum kind */
-    uint8_t guarded;  /* efence: pages are never used again */
+    bool guarded : 1; /* efence: pages are never used again */
+    bool paged : 1;   /* see DESC_PAGED */
     uint64_t size;    /* slot bytes; large: object bytes */
     const struct sc_shape *shape; /* large, precise or traced */
     struct special *specials;     /* collect/special.c */
@@ -135,10 +141,18 @@ struct bits {
     } w[8];
 };
 
+/* Of a span's first page, where DESC_PAGED: slots that were scanned.  What is
+ * marked and not black is grey. */
+struct black {
+    _Atomic uint64_t w[8];
+};
+
 struct heap {
     uint32_t *desc;         /* page -> descriptor */
     struct bits *bits;      /* page -> bits */
     struct span *spans;     /* page -> span */
+    struct black *black;    /* page -> slots scanned */
+    _Atomic uint8_t *queued; /* page -> is in a queue (collect/queue.c) */
     uintptr_t base;         /* == arenas.base */
     _Atomic uintptr_t limit; /* bytes from base with tables ready */
     _Atomic uint32_t top;    /* the same in pages, for readers outside */
@@ -147,9 +161,9 @@ struct heap {
     _Atomic uint64_t pages_in_use;   /* pages of spans */
     _Atomic int64_t unswept_pages;
     _Atomic uint64_t live_bytes;     /* slots allocated: by exact counts */
-    struct meta_table t_desc, t_bits, t_spans;
+    struct meta_table t_desc, t_bits, t_spans, t_black, t_queued;
 };
-extern struct heap heap;
+extern struct heap heap HIDDEN;
 
 int heap_init(void);
 INLINE struct span *span_at(uint32_t page) { return &heap.spans[page]; }
@@ -160,6 +174,10 @@ INLINE uint32_t span_page(const struct span *s)
 INLINE struct bits *span_bits(const struct span *s)
 {
     return &heap.bits[span_page(s)];
+}
+INLINE struct black *span_black(const struct span *s)
+{
+    return &heap.black[span_page(s)];
 }
 INLINE uintptr_t span_start(const struct span *s)
 {

@@ -41,11 +41,19 @@ int heap_init(void)
     if (!e)
         e = meta_table_init(&heap.t_spans, pages * sizeof(struct span),
                             META_SPAN, "sancai: spans");
+    if (!e)
+        e = meta_table_init(&heap.t_black, pages * sizeof(struct black),
+                            META_BITS, "sancai: scanned bits");
+    if (!e)
+        e = meta_table_init(&heap.t_queued, pages, META_BITS,
+                            "sancai: queued flags");
     if (e)
         return e;
     heap.desc = (uint32_t *)heap.t_desc.base;
     heap.bits = (struct bits *)heap.t_bits.base;
     heap.spans = (struct span *)heap.t_spans.base;
+    heap.black = (struct black *)heap.t_black.base;
+    heap.queued = (_Atomic uint8_t *)heap.t_queued.base;
     heap.base = arenas.base;
     store_relaxed(&heap.gen, 2);
     class_init();
@@ -68,6 +76,11 @@ static int tables_ready(uint32_t page, uint32_t n)
     if (!e)
         e = meta_table_ready(&heap.t_spans, lo * sizeof(struct span),
                              hi * sizeof(struct span));
+    if (!e)
+        e = meta_table_ready(&heap.t_black, lo * sizeof(struct black),
+                             hi * sizeof(struct black));
+    if (!e)
+        e = meta_table_ready(&heap.t_queued, lo, hi);
     if (e)
         return e;
     uintptr_t now = load_relaxed(&heap.limit), want = hi << PAGE_SHIFT;
@@ -84,6 +97,14 @@ static void clear_bits(struct bits *b)
         store_relaxed(&b->w[i].mark, 0);
         store_relaxed(&b->w[i].alloc, 0);
     }
+}
+
+static void clear_black(struct span *s)
+{
+    struct black *b = span_black(s);
+    if (s->paged)
+        for (unsigned i = 0; i < (s->nslots + 63u) / 64; i++)
+            store_relaxed(&b->w[i], 0);
 }
 
 static struct span *start_span(uint32_t page, uint32_t n, unsigned class)
@@ -125,7 +146,10 @@ struct span *span_new(unsigned c, uint32_t gen, struct page_cache *pages)
     s->nslots = k->nslots;
     s->size = k->size;
     s->kind = k->kind;
-    uint32_t d = c | DESC_IN_USE | (k->kind == KIND_NOSCAN ? DESC_NOSCAN : 0) |
+    s->paged = k->paged;
+    clear_black(s);
+    uint32_t d = c | DESC_IN_USE | (k->paged ? DESC_PAGED : 0) |
+                 (k->kind == KIND_NOSCAN ? DESC_NOSCAN : 0) |
                  (k->kind == KIND_TRACED ? DESC_TRACED : 0);
     for (uint32_t i = 0; i < k->npages; i++)
         store_release(&heap.desc[page + i], d | i << 10);
@@ -212,10 +236,15 @@ static unsigned find_bit(const struct bits *b, unsigned i, unsigned n,
     return n;
 }
 
-static uint64_t word_mask(unsigned lo, unsigned hi)
+/* Slots [i, e), as far as they lie in word k. */
+static uint64_t span_mask(unsigned k, unsigned i, unsigned e)
 {
-    uint64_t m = hi >= 64 ? ~0ull : (1ull << hi) - 1;
-    return m & (~0ull << lo);
+    uint64_t m = ~0ull;
+    if (k == i >> 6)
+        m &= ~0ull << (i & 63);
+    if (k == (e - 1) >> 6)
+        m &= ~0ull >> (63 - ((e - 1) & 63));
+    return m;
 }
 
 /* Sets or clears slots [i, e).  Allocation bits have one writer; mark bits may
@@ -223,15 +252,29 @@ static uint64_t word_mask(unsigned lo, unsigned hi)
 static void paint(struct bits *b, bool mark, unsigned i, unsigned e, bool set)
 {
     for (unsigned k = i >> 6; k <= (e - 1) >> 6; k++) {
-        unsigned lo = k == i >> 6 ? i & 63 : 0;
-        unsigned hi = k == (e - 1) >> 6 ? ((e - 1) & 63) + 1 : 64;
-        uint64_t m = word_mask(lo, hi), old = load_relaxed(&b->w[k].alloc);
+        uint64_t m = span_mask(k, i, e), old = load_relaxed(&b->w[k].alloc);
         if (mark && set)
             or_relaxed(&b->w[k].mark, m);
         else if (mark)
             and_relaxed(&b->w[k].mark, ~m);
         else
             store_relaxed(&b->w[k].alloc, set ? old | m : old & ~m);
+    }
+}
+
+/* Marked and as good as scanned, or neither. */
+static void paint_black(struct span *s, unsigned i, unsigned e, bool set)
+{
+    struct black *b = span_black(s);
+    paint(span_bits(s), true, i, e, set);
+    if (!s->paged)
+        return;
+    for (unsigned k = i >> 6; k <= (e - 1) >> 6; k++) {
+        uint64_t m = span_mask(k, i, e);
+        if (set)
+            or_relaxed(&b->w[k], m);
+        else
+            and_relaxed(&b->w[k], ~m);
     }
 }
 
@@ -257,7 +300,7 @@ bool span_take_run(struct span *s, bool black, struct run *r)
     if (s->needzero && s->kind != KIND_NOSCAN)
         zero_run(at, (e - i) * s->size);
     if (black)
-        paint(b, true, i, e, true);
+        paint_black(s, i, e, true);
     /* A marker that sees the bit must see the zeroes. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
     paint(b, false, i, e, true);
@@ -276,7 +319,7 @@ void span_give_run(struct span *s, uintptr_t from, uintptr_t to)
     unsigned i = (unsigned)((from - span_start(s)) / s->size);
     unsigned e = (unsigned)((to - span_start(s)) / s->size);
     paint(b, false, i, e, false);
-    paint(b, true, i, e, false);
+    paint_black(s, i, e, false);
     s->nalloc = (uint16_t)(s->nalloc - (e - i));
     if (i < s->search)
         s->search = (uint16_t)i;
@@ -325,6 +368,7 @@ bool span_sweep(struct span *s)
             and_relaxed(&s->freed[i], ~dead);
         live += (unsigned)__builtin_popcountll(m);
     }
+    clear_black(s);
     insist(live <= s->nalloc);
     unsigned gone = s->nalloc - live;
     s->nalloc = (uint16_t)live;

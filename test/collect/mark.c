@@ -1,4 +1,5 @@
-/* links: os base page heap src/collect/work.c src/collect/mark.c
+/* links: os base page heap src/collect/work.c src/collect/queue.c
+ * links: src/collect/mark.c src/collect/markpage.c
  *
  * Marking against a slow one: a heap of objects of every kind and class, full
  * of pointers of every sort (to the start, inside, one past the end, to free
@@ -281,9 +282,16 @@ static void compare_marks(void)
 static size_t drain_all(struct work *w)
 {
     size_t sum = 0;
-    for (uintptr_t e; (e = work_get(w));)
-        sum += mark_scan(w, e);
-    return sum;
+    for (;;) {
+        uintptr_t e = work_get(w);
+        uint32_t page = e ? NO_PAGE : queue_get(w);
+        if (e)
+            sum += mark_scan(w, e);
+        else if (page != NO_PAGE)
+            sum += mark_scan_page(w, page);
+        else
+            return sum;
+    }
 }
 
 static void mark_and_compare(unsigned per_mille)
@@ -451,7 +459,7 @@ TEST(clear_all_clears_all)
 TEST(checking_asks_verify)
 {
     static struct page_cache pages;
-    struct work w = {.checking = true};
+    struct work w = {.checking = true, .slow = DESC_PAGED};
     heap_up();
     add_small(CLASS_NOSCAN + 5, 0, &pages);
     add_small(CLASS_CONSERVATIVE + 5, 0, &pages);
@@ -485,10 +493,14 @@ static void *marker(void *arg)
         mark_word(&w, root[i]);
     while (atomic_load(&idle) < MARKERS) {
         uintptr_t e = work_get(&w);
-        if (e && resting)
+        uint32_t page = e ? NO_PAGE : queue_get(&w);
+        bool some = e || page != NO_PAGE;
+        if (some && resting)
             atomic_fetch_sub(&idle, 1), resting = false;
         if (e)
             mark_scan(&w, e);
+        else if (some)
+            mark_scan_page(&w, page);
         else if (!resting)
             atomic_fetch_add(&idle, 1), resting = true;
         work_balance(&w);

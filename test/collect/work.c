@@ -1,4 +1,4 @@
-/* links: os base page heap src/collect/work.c
+/* links: os base page heap src/collect/work.c src/collect/queue.c
  *
  * Queues of grey objects: whatever is put comes out once, whichever worker
  * takes it, and also when memory for buffers runs out.

@@ -233,6 +233,7 @@ TEST(descriptors_of_small_spans)
         uint32_t kind = c < SIZE_CLASSES ? DESC_NOSCAN
                         : c == by_hand   ? DESC_TRACED
                                          : 0;
+        kind |= classes[c].paged ? DESC_PAGED : 0;
         for (uint32_t i = 0; i < n; i++)
             CHECK_EQ(heap.desc[page + i], c | i << 10 | DESC_IN_USE | kind);
         CHECK_EQ(load_relaxed(&heap.pages_in_use), n);

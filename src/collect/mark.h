@@ -1,0 +1,85 @@
+/* mark.h: from a word to the mark of the object that it points to; inline, as a
+ * marking loop does little else.
+ *
+ *   word -> in the heap? -> page descriptor -> class -> slot
+ *        -> allocated, not marked?  mark (atomic or) -> its page is queued
+ *
+ * That is the way of small objects with pointers, DESC_PAGED; all others take
+ * mark_other, which knows every kind (mark.c).
+ *
+ * Locks: none.
+ */
+#ifndef SC_MARK_H
+#define SC_MARK_H
+
+#include "collect.h"
+
+void mark_other(struct work *, uintptr_t a, uint32_t d);
+/* Words [lo, hi) of an object at base whose map repeats every period. */
+void mark_periods(struct work *, uintptr_t base, uintptr_t lo, uintptr_t hi,
+                  const struct sc_shape *);
+/* What only few objects need: keys of ephemerons, trace functions. */
+size_t mark_odd(struct work *, uintptr_t e, uint32_t d, const struct class *);
+
+/* The mark came before the look at the flag, and who takes the page clears the
+ * flag before it looks at the marks: one of the two sees the other. */
+INLINE void grey_page(struct work *w, uint32_t page)
+{
+    if (!load_seq(&heap.queued[page]) && !swap_seq(&heap.queued[page], 1))
+        queue_put(w, page);
+}
+
+/* A slot of a page that is DESC_PAGED. */
+struct found {
+    uint32_t page, slot;
+};
+
+INLINE struct bits *found_bits(struct found f) { return &heap.bits[f.page]; }
+
+/* Where the word points, if that is such a slot; all else is marked at once.
+ * Spans of such pages have one page, and behind their last slot no allocation
+ * bit is ever set. */
+INLINE bool find(struct work *w, uintptr_t a, struct found *f)
+{
+    uintptr_t off = a - heap.base;
+    if (off >= load_relaxed(&heap.limit))
+        return false;
+    uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
+    uint32_t d = load_acquire(&heap.desc[page]);
+    if (unlikely(!(d & DESC_PAGED & ~w->slow))) {
+        mark_other(w, a, d);
+        return false;
+    }
+    uint64_t in = off & (PAGE_SIZE - 1);
+    f->page = page;
+    f->slot = (uint32_t)(in * class_magic[DESC_CLASS(d)] >> 32);
+    return true;
+}
+
+INLINE void mark_found(struct work *w, struct found f)
+{
+    struct bits *b = found_bits(f);
+    unsigned i = f.slot >> 6;
+    uint64_t bit = slot_bit(f.slot), alloc = load_acquire(&b->w[i].alloc);
+    if (!(alloc & ~load_relaxed(&b->w[i].mark) & bit))
+        return;
+    /* Who scans the page counts the object, whoever was first here. */
+    (void)or_seq(&b->w[i].mark, bit);
+    grey_page(w, f.page);
+}
+
+INLINE void mark_one(struct work *w, uintptr_t a)
+{
+    struct found f;
+    if (find(w, a, &f))
+        mark_found(w, f);
+}
+
+/* The words of `map` from `at` on. */
+INLINE RACY void scan_map(struct work *w, uintptr_t at, uint64_t map)
+{
+    for (; map; map &= map - 1)
+        mark_one(w, load_relaxed((uintptr_t *)at + __builtin_ctzll(map)));
+}
+
+#endif
