@@ -25,7 +25,9 @@ size_t mark_odd(struct work *, uintptr_t e, uint32_t d, const struct class *);
  * flag before it looks at the marks: one of the two sees the other. */
 INLINE void grey_page(struct work *w, uint32_t page)
 {
-    if (!load_seq(&heap.queued[page]) && !swap_seq(&heap.queued[page], 1))
+    if (load_seq(&heap.queued[page]) || swap_seq(&heap.queued[page], 1))
+        w->flushed = true; /* it is for others to scan: termination must know */
+    else
         queue_put(w, page);
 }
 
