@@ -299,6 +299,7 @@ void handshake_release(void)
 
 int handshake_init(void)
 {
+    os_checker_find();
     int e = guests_init();
     return e ? e : os_signal_init(on_signal);
 }

@@ -82,7 +82,7 @@ NOINLINE void mark_other(struct work *w, uintptr_t a, uint32_t d)
 
 RACY void mark_word(struct work *w, uintptr_t word)
 {
-    mark_one(w, os_checker_present() ? os_checker_defined(word) : word);
+    mark_one(w, os_checker ? os_checker_defined(word) : word);
 }
 
 static RACY NOINLINE void mark_range_checked(struct work *w, uintptr_t lo,
@@ -95,7 +95,7 @@ static RACY NOINLINE void mark_range_checked(struct work *w, uintptr_t lo,
 RACY void mark_range(struct work *w, uintptr_t lo, uintptr_t hi)
 {
     lo = align_up(lo, 8);
-    if (unlikely(os_checker_present())) {
+    if (unlikely(os_checker)) {
         mark_range_checked(w, lo, hi);
         return;
     }

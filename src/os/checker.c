@@ -29,9 +29,11 @@ static uintptr_t request(uintptr_t code, uintptr_t a, uintptr_t b)
     return result;
 }
 
-bool os_checker_present(void)
+bool os_checker;
+
+void os_checker_find(void)
 {
-    return request(RUNNING_ON_VALGRIND, 0, 0) != 0;
+    os_checker = request(RUNNING_ON_VALGRIND, 0, 0) != 0;
 }
 
 NOINLINE uintptr_t os_checker_defined(uintptr_t word)

@@ -83,8 +83,9 @@ void os_yield(void);
 
 /* ---- Checkers ---------------------------------------------------------- */
 
-/* The program runs under valgrind.  [signal] */
-bool os_checker_present(void);
+/* The program runs under valgrind; known after os_checker_find. */
+extern bool os_checker HIDDEN;
+void os_checker_find(void);
 /* The same word, which may be looked at though never written.  [signal] */
 uintptr_t os_checker_defined(uintptr_t word);
 
