@@ -59,7 +59,8 @@ static int64_t scan_here(struct thread *t, int64_t owed)
 {
     int64_t done = 0;
     uint64_t begin = os_thread_cpu();
-    while (done < owed && load_relaxed(&gc.state) == GC_MARKING) {
+    while (done < owed && drain_is_on() &&
+           load_relaxed(&gc.state) == GC_MARKING) {
         size_t n = drain(&t->work, ASSIST_PIECE);
         done += (int64_t)n;
         if (!n)

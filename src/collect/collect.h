@@ -375,6 +375,9 @@ bool drain_is_idle(struct work *);
 /* At the begin of a cycle: n of the helpers will work.  Those there are. */
 int drain_start_workers(int n);
 void drain_begin(bool periodic);
+/* Between begin and end.  Before, some threads may still allocate white, and
+ * nothing may be scanned (markpage.c, M1). */
+bool drain_is_on(void);
 void drain_end(void);
 struct drain_times { uint64_t background, idle; };
 void drain_times(struct drain_times *);  /* CPU ns of this cycle */

@@ -211,6 +211,8 @@ void drain_begin(bool periodic)
     os_wake(&crew.on, INT32_MAX);
 }
 
+bool drain_is_on(void) { return load_acquire(&crew.on); }
+
 void drain_end(void)
 {
     store_seq(&crew.on, 0);

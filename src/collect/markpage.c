@@ -12,7 +12,10 @@
  * many it has.
  *
  * Invariants: M1  one worker at a time scans a page (queue.c, Q1), so black
- *                 bits have one writer, but for the owner of a fresh run;
+ *                 bits have one writer, but for the owner of a fresh run; and
+ *                 only while all threads allocate black (drain_is_on): what a
+ *                 plain store can undo then is a black that is painted anew
+ *                 when the slot is taken again, before it can be white;
  *             M2  an object is counted as marked when it becomes black.
  * Locks: none.
  */
