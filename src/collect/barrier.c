@@ -21,7 +21,7 @@
  */
 #include <string.h>
 
-#include "collect.h"
+#include "mark.h"
 
 extern const char barrier_store_start[], barrier_store_end[];
 
@@ -86,7 +86,7 @@ void barrier_flush(struct thread *t)
 
 INLINE void shade(struct thread *t, uintptr_t word)
 {
-    if (word - heap.base >= load_relaxed(&heap.limit))
+    if (is_known_marked(word))
         return;
     if (unlikely(t->nbarrier == BARRIER_ENTRIES))
         barrier_flush(t);

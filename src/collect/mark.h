@@ -70,6 +70,22 @@ INLINE void mark_found(struct work *w, struct found f)
     grey_page(w, f.page);
 }
 
+/* True only for a small object that is marked already; costs no more than to
+ * note the word for later. */
+INLINE bool is_known_marked(uintptr_t a)
+{
+    uintptr_t off = a - heap.base;
+    if (off >= load_relaxed(&heap.limit))
+        return true; /* not one of ours: nothing to mark */
+    uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
+    uint32_t d = load_acquire(&heap.desc[page]);
+    if (!(d & DESC_PAGED))
+        return false;
+    uint64_t in = off & (PAGE_SIZE - 1);
+    unsigned slot = (unsigned)(in * class_magic[DESC_CLASS(d)] >> 32);
+    return load_relaxed(&heap.bits[page].w[slot >> 6].mark) & slot_bit(slot);
+}
+
 INLINE void mark_one(struct work *w, uintptr_t a)
 {
     struct found f;
