@@ -7,6 +7,9 @@
  * That is the way of small objects with pointers, DESC_PAGED; all others take
  * mark_other, which knows every kind (mark.c).
  *
+ * All of it is RACY, for it is inlined into functions that are: a sanitizer's
+ * marks for the scopes of locals would stay behind on their stacks.
+ *
  * Locks: none.
  */
 #ifndef SC_MARK_H
@@ -23,7 +26,7 @@ size_t mark_odd(struct work *, uintptr_t e, uint32_t d, const struct class *);
 
 /* The mark came before the look at the flag, and who takes the page clears the
  * flag before it looks at the marks: one of the two sees the other. */
-INLINE void grey_page(struct work *w, uint32_t page)
+INLINE RACY void grey_page(struct work *w, uint32_t page)
 {
     if (load_seq(&heap.queued[page]) || swap_seq(&heap.queued[page], 1))
         w->flushed = true; /* it is for others to scan: termination must know */
@@ -36,12 +39,15 @@ struct found {
     uint32_t page, slot;
 };
 
-INLINE struct bits *found_bits(struct found f) { return &heap.bits[f.page]; }
+INLINE RACY struct bits *found_bits(struct found f)
+{
+    return &heap.bits[f.page];
+}
 
 /* Where the word points, if that is such a slot; all else is marked at once.
  * Spans of such pages have one page, and behind their last slot no allocation
  * bit is ever set. */
-INLINE bool find(struct work *w, uintptr_t a, struct found *f)
+INLINE RACY bool find(struct work *w, uintptr_t a, struct found *f)
 {
     uintptr_t off = a - heap.base;
     if (off >= load_relaxed(&heap.limit))
@@ -58,7 +64,7 @@ INLINE bool find(struct work *w, uintptr_t a, struct found *f)
     return true;
 }
 
-INLINE void mark_found(struct work *w, struct found f)
+INLINE RACY void mark_found(struct work *w, struct found f)
 {
     struct bits *b = found_bits(f);
     unsigned i = f.slot >> 6;
@@ -72,7 +78,7 @@ INLINE void mark_found(struct work *w, struct found f)
 
 /* True only for a small object that is marked already; costs no more than to
  * note the word for later. */
-INLINE bool is_known_marked(uintptr_t a)
+INLINE RACY bool is_known_marked(uintptr_t a)
 {
     uintptr_t off = a - heap.base;
     if (off >= load_relaxed(&heap.limit))
@@ -86,7 +92,7 @@ INLINE bool is_known_marked(uintptr_t a)
     return load_relaxed(&heap.bits[page].w[slot >> 6].mark) & slot_bit(slot);
 }
 
-INLINE void mark_one(struct work *w, uintptr_t a)
+INLINE RACY void mark_one(struct work *w, uintptr_t a)
 {
     struct found f;
     if (find(w, a, &f))

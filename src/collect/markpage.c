@@ -23,12 +23,12 @@
 
 /* The objects of a page that are grey, by one word of its bits; they are black
  * from here on. */
-INLINE uint64_t take_grey(uint32_t page, unsigned i)
+INLINE RACY uint64_t take_grey(uint32_t page, unsigned i)
 {
     const struct bits *b = &heap.bits[page];
     struct black *k = &heap.black[page];
     uint64_t black = load_relaxed(&k->w[i]);
-    uint64_t m = load_relaxed(&b->w[i].mark) & load_relaxed(&b->w[i].alloc) &
+    uint64_t m = load_relaxed(&b->w[i].mark) & load_acquire(&b->w[i].alloc) &
                  ~black;
     if (m)
         store_relaxed(&k->w[i], black | m);
@@ -36,7 +36,7 @@ INLINE uint64_t take_grey(uint32_t page, unsigned i)
 }
 
 /* Without the processor's own instruction, which not every one has. */
-INLINE unsigned bits_in(uint64_t m)
+INLINE RACY unsigned bits_in(uint64_t m)
 {
     m -= m >> 1 & 0x5555555555555555;
     m = (m & 0x3333333333333333) + (m >> 2 & 0x3333333333333333);
@@ -175,7 +175,9 @@ INLINE RACY size_t scan_words(struct work *w, uint32_t page, uint32_t d,
 
 RACY size_t mark_scan_page(struct work *w, uint32_t page)
 {
-    uint32_t d = load_relaxed(&heap.desc[page]);
+    /* Ephemerons that are made from here on shade what they hold themselves: no
+     * need to look for DESC_KEYS again. */
+    uint32_t d = load_acquire(&heap.desc[page]);
     const struct class *k = &classes[DESC_CLASS(d)];
     unsigned words = (k->nslots + 63u) / 64;
     size_t n = scan_words(w, page, d, k, words, true), more;
