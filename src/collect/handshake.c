@@ -36,17 +36,28 @@ static struct {
     hand_fn fn;
     bool hold;
     _Atomic uint32_t number;
+    _Atomic int32_t left;      /* threads that have not answered */
     _Atomic uint32_t released; /* futex of held threads */
     uint64_t stop_begin;
 } hs;
 
 /* ---- The thread's side ------------------------------------------------- */
 
+/* Only the last answer wakes the collector: it would take the CPU of who wakes
+ * it.  (Should the count be wrong for once, it looks again after 1 ms.) */
 static void answered(struct thread *t, uint32_t n)
 {
     store_seq(&t->done, n);
     add_seq(&handshake_answers, 1);
-    os_wake(&handshake_answers, 1);
+    if (sub_seq(&hs.left, 1) <= 1)
+        os_wake(&handshake_answers, 1);
+}
+
+/* By the collector, on behalf of the thread. */
+static void answered_for(struct thread *t, uint32_t n)
+{
+    store_seq(&t->done, n);
+    sub_seq(&hs.left, 1);
 }
 
 /* Runs what is asked, once. */
@@ -64,11 +75,15 @@ static void answer_next(struct thread *t, struct hand *h)
     h->work = &t->work;
     t->held_sp = h->sp;
     hs.fn(h);
+    uint64_t end = os_now(), end_cpu = os_thread_cpu();
     answered(t, n);
-    while (hold && load_acquire(&hs.released) != n)
-        os_wait(&hs.released, n - 1, UINT64_MAX);
-    hist_add(&hold_times, os_now() - begin);
-    hist_add(&hold_cpu_times, os_thread_cpu() - cpu);
+    if (hold) {
+        while (load_acquire(&hs.released) != n)
+            os_wait(&hs.released, n - 1, UINT64_MAX);
+        end = os_now();
+    }
+    hist_add(&hold_times, end - begin);
+    hist_add(&hold_cpu_times, end_cpu - cpu);
 }
 
 /* The thread is not inside us.  The flag comes before the look at `want`: a
@@ -142,7 +157,7 @@ static bool answer_for(struct thread *t, uint32_t n)
                      .work = &t->work};
     t->held_sp = h.sp;
     hs.fn(&h);
-    store_seq(&t->done, n);
+    answered_for(t, n);
     if (!hs.hold) {
         store_seq(&t->state, THREAD_BLOCKED);
         os_wake(&t->state, 1);
@@ -155,7 +170,7 @@ static void bury(struct thread *t, uint32_t n)
 {
     thread_leaving_hook(t);
     cache_retire(&t->cache, true, load_relaxed(&gc.black));
-    store_seq(&t->done, n);
+    answered_for(t, n);
     t->tid = 0;
 }
 
@@ -184,7 +199,7 @@ static void answer_traced(struct thread *t, uint32_t n)
                          .work = &t->work};
         t->held_sp = h.sp;
         hs.fn(&h);
-        store_seq(&t->done, n);
+        answered_for(t, n);
         if (hs.hold) {
             t->traced = held;
             return;
@@ -267,6 +282,7 @@ bool handshake_run(hand_fn fn, bool hold, bool strangers)
     hs.hold = hold;
     hs.stop_begin = os_now();
     store_seq(&hs.released, n - 1);
+    store_seq(&hs.left, (int32_t)threads.n);
     store_seq(&hs.number, n);
     os_signal_keep();
     for (struct thread *t = threads.all; t; t = t->next)
