@@ -299,6 +299,36 @@ TEST(no_memory_for_a_span)
     }
 }
 
+/* Slots of the span that a page scan would take for scanned. */
+static unsigned count_black(const struct span *s)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < 8; i++)
+        n += (unsigned)__builtin_popcountll(heap.black[span_page(s)].w[i]);
+    return n;
+}
+
+/* What is allocated while marking needs no scan; what is given back or has
+ * been swept, and may be white the next time, does. */
+TEST(black_runs_are_as_good_as_scanned)
+{
+    struct page_cache pages = {0};
+    struct run r;
+    heap_up();
+    struct span *s = span_new(CLASS_CONSERVATIVE + 3, 2, &pages);
+    CHECK(s->paged);
+    CHECK(span_take_run(s, true, &r));
+    CHECK_EQ(count_black(s), (r.end - r.cur) / s->size);
+    span_give_run(s, r.cur + 2 * s->size, r.end);
+    CHECK_EQ(count_black(s), 2);
+    CHECK(!span_sweep(s));
+    CHECK_EQ(count_black(s), 0);
+    CHECK(span_take_run(s, false, &r));
+    CHECK_EQ(count_black(s), 0);
+    span_give_run(s, r.cur, r.end);
+    CHECK(!span_new(CLASS_NOSCAN + 3, 2, &pages)->paged);
+}
+
 /* ---- Debug aids -------------------------------------------------------- */
 
 TEST(clobberfree_fills_the_dead)
