@@ -85,12 +85,17 @@ static bool word_spin(struct lock *l)
     return false;
 }
 
+/* Under a sanitizer that puts handlers off until an atomic operation, a sleeper
+ * must come to one now and then: the holder may wait for it to answer a signal.
+ */
+#define LOCK_NAP (SIGNALS_LATE ? 5000000ull : UINT64_MAX)
+
 static NOINLINE void word_wait(struct lock *l)
 {
     if (word_spin(l))
         return;
     while (atomic_exchange_explicit(&l->word, WAITED, memory_order_acquire))
-        os_wait(&l->word, WAITED, UINT64_MAX);
+        os_wait(&l->word, WAITED, LOCK_NAP);
 }
 
 void lock_take(struct lock *l)
