@@ -179,7 +179,7 @@ void work_trim(void)
 /* ---- Buffers ------------------------------------------------------------ */
 
 /* NULL if there is no memory. */
-static struct work_buffer *get_empty(void)
+struct work_buffer *work_buffer_take(void)
 {
     lock_take(&pool.lock);
     if (!pool.empty)
@@ -193,16 +193,13 @@ static struct work_buffer *get_empty(void)
     return b;
 }
 
-static void put_empty(struct work_buffer *b)
+void work_buffer_give(struct work_buffer *b)
 {
     lock_take(&pool.lock);
     b->next = pool.empty;
     pool.empty = b;
     lock_drop(&pool.lock);
 }
-
-struct work_buffer *work_buffer_take(void) { return get_empty(); }
-void work_buffer_give(struct work_buffer *b) { put_empty(b); }
 
 static void put_full(struct work_buffer *b)
 {
@@ -228,7 +225,7 @@ static struct work_buffer *get_full(void)
 /* All buffers there are may be full: whoever only takes is served by them. */
 static struct work_buffer *get_any(void)
 {
-    struct work_buffer *b = get_empty();
+    struct work_buffer *b = work_buffer_take();
     return b ? b : get_full();
 }
 
@@ -237,7 +234,7 @@ static void put_back(struct work_buffer *b)
     if (b->n)
         put_full(b);
     else
-        put_empty(b);
+        work_buffer_give(b);
 }
 
 static bool start(struct work *w, struct work_buffer *(*get)(void))
@@ -262,11 +259,11 @@ static void swap(struct work *w)
 static COLD bool make_room(struct work *w)
 {
     if (!w->in)
-        return start(w, get_empty);
+        return start(w, work_buffer_take);
     swap(w);
     if (w->in->n < WORK_ENTRIES)
         return true;
-    struct work_buffer *b = get_empty();
+    struct work_buffer *b = work_buffer_take();
     if (!b)
         return false;
     put_full(w->in);
@@ -297,7 +294,7 @@ uintptr_t work_get(struct work *w)
             struct work_buffer *b = get_full();
             if (!b)
                 return 0;
-            put_empty(w->in);
+            work_buffer_give(w->in);
             w->in = b;
         }
     }
@@ -340,7 +337,8 @@ void work_balance(struct work *w)
     queue_balance(w);
     if (!w->in || load_relaxed(&pool.full))
         return;
-    struct work_buffer *b = w->spare->n || w->in->n > 4 ? get_empty() : 0;
+    struct work_buffer *b =
+        w->spare->n || w->in->n > 4 ? work_buffer_take() : 0;
     if (!b)
         return;
     if (w->spare->n) {
@@ -362,7 +360,7 @@ void work_discard(struct work *w)
     struct work_buffer *b;
     work_flush(w);
     while ((b = get_full()))
-        put_empty(b);
+        work_buffer_give(b);
     queue_discard();
 }
 
