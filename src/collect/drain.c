@@ -1,6 +1,7 @@
 /* drain.c: grey objects become black: the loop, and the workers that run it.
  *
  *   work buffer (LIFO) --> ring of 16, prefetched --> scan, in ring order
+ *   queue of pages (FIFO), when no object is left --> markpage.c
  *
  * An object that leaves the buffer is prefetched and scanned sixteen objects
  * later, when it has arrived: a first-in-first-out ring in front of a stack

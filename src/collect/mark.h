@@ -21,7 +21,8 @@ void mark_other(struct work *, uintptr_t a, uint32_t d);
 /* Words [lo, hi) of an object at base whose map repeats every period. */
 void mark_periods(struct work *, uintptr_t base, uintptr_t lo, uintptr_t hi,
                   const struct sc_shape *);
-/* What only few objects need: keys of ephemerons, trace functions. */
+/* One object of whatever kind: keys of ephemerons, trace functions, all words,
+ * long periods; bytes scanned. */
 size_t mark_odd(struct work *, uintptr_t e, uint32_t d, const struct class *);
 
 /* The mark came before the look at the flag, and who takes the page clears the

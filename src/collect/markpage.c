@@ -87,18 +87,6 @@ static NOINLINE RACY void scan_sparse(struct work *w, uintptr_t start,
     settle(w, &p);
 }
 
-static NOINLINE RACY void scan_slot(struct work *w, uintptr_t e, uint32_t d,
-                                    const struct class *k)
-{
-    if (unlikely(d & (DESC_KEYS | DESC_TRACED)))
-        mark_odd(w, e, d, k);
-    else if (k->kind == KIND_CONSERVATIVE)
-        mark_range(w, e, e + k->size);
-    else
-        mark_periods(w, e, e, e + k->size, k->shape);
-}
-
-
 /* One word's worth of grey objects.  far: they come from memory, not from the
  * cache. */
 INLINE RACY unsigned scan_slots(struct work *w, uintptr_t start, uint64_t m,
@@ -108,7 +96,7 @@ INLINE RACY unsigned scan_slots(struct work *w, uintptr_t start, uint64_t m,
     unsigned n = bits_in(m);
     if (unlikely(!k->whole || (d & (DESC_KEYS | DESC_TRACED))))
         for (; m; m &= m - 1)
-            scan_slot(w, start + (size_t)__builtin_ctzll(m) * size, d, k);
+            mark_odd(w, start + (size_t)__builtin_ctzll(m) * size, d, k);
     else if (far && n > 1 && n <= SPARSE)
         scan_sparse(w, start, m, k);
     else
