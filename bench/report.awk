@@ -113,7 +113,7 @@ function line_end() {
 function tsv_row(p, v, m, n, r) {
     if (tsv != "")
         printf "%s\t%s\t%s\t%.9g\t%.9g\t%.9g\t%d\t%s\n", p, v, mkey[m], mid, \
-               lo, hi, n, r > 0 ? sprintf("%.4f", r) : "" > tsv
+               lo, hi, n, (r > 0 ? sprintf("%.4f", r) : "") > tsv
 }
 
 function means(    m, i) {
