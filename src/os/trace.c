@@ -35,7 +35,7 @@ enum { STARTING, HELD, LET_GO, FAILED };
 /* What passes between the two; one mapping with the tracer's stack. */
 struct os_held {
     _Atomic uint32_t state;
-    int tid, tracer;
+    int tid, tracer, maker; /* maker: the process */
     bool moved;
     struct os_context context;
     uintptr_t tp;
@@ -84,10 +84,18 @@ RACY static bool stop_thread(struct os_held *h)
     return r == h->tid && WIFSTOPPED(status) && read_registers(h);
 }
 
+/* Ends with its maker, whatever ends that one: left alone it would keep the
+ * process's memory, and its thread, which nobody but the tracer may bury. */
+RACY static bool ends_with_maker(struct os_held *h)
+{
+    return OS_CALL2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+           OS_CALL1(SYS_getppid, 0) == h->maker;
+}
+
 RACY static int tracer_main(void *arg)
 {
     struct os_held *h = arg;
-    bool ok = stop_thread(h);
+    bool ok = ends_with_maker(h) && stop_thread(h);
     set_state(h, ok ? HELD : FAILED);
     while (ok && load_seq(&h->state) == HELD)
         OS_CALL6(SYS_futex, &h->state, FUTEX_WAIT, HELD, 0, 0, 0);
@@ -148,6 +156,7 @@ struct os_held *os_trace_hold(int tid, struct os_context **c, uintptr_t *tp)
         return NULL;
     int saved = errno;
     h->tid = tid;
+    h->maker = getpid();
     allow_tracer(true);
     h->tracer = __clone(tracer_main, h->stack + TRACER_STACK,
                         CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_UNTRACED, h);
