@@ -17,7 +17,10 @@
  */
 #include "heap.h"
 
-static struct cache nobody; /* every run empty: the fast path leaves at once */
+/* Every run empty: the fast path leaves at once.  A layout that no class is
+ * known of yet names run 0 and slots of 0 bytes, which an empty run has room
+ * for; past its end it has not, so threads never write here at once. */
+static struct cache nobody = {.run[0] = {.cur = 1, .end = 0}};
 _Thread_local struct cache *cache_self = &nobody;
 
 void cache_set_self(struct cache *k) { cache_self = k ? k : &nobody; }
