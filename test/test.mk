@@ -22,14 +22,14 @@ T         ?=
 RUN       ?=
 
 # What "make test" alone runs: all with the usual flags, and these directories
-# with each further row of flags.  The whole takes less than 22 minutes on two
-# processors.  Left out: torture, which runs for fixed times, of which slow code
-# makes little; and crash with tsan, hundreds of processes of a second each.
+# with each further row of flags.  The whole takes less than 24 minutes on two
+# processors.  Left out: torture with debug, and crash with tsan, which would be
+# hundreds of processes of a second each.
 ROWS       := opt debug asan tsan
 DIRS_opt   := $(TEST_DIRS)
 DIRS_debug := base os page heap collect obs api crash
-DIRS_asan  := base os page heap collect obs api crash
-DIRS_tsan  := base os page heap collect obs api
+DIRS_asan  := $(TEST_DIRS)
+DIRS_tsan  := base os page heap collect obs api torture
 
 given  = $(filter command environment,$(firstword $(origin $(1))))
 chosen := $(if $(strip $(T)$(RUN)$(foreach v,SUITES BUILD OUT LIB,$(call \

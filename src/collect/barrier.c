@@ -25,12 +25,20 @@
 
 extern const char barrier_store_start[], barrier_store_end[];
 
+/* The thread sanitizer must see the store, so there it is always the slow
+ * path's. */
+#if SIGNALS_LATE
+#define STORE_SEEN(branch) branch " barrier_store_slow\n"
+#else
+#define STORE_SEEN(branch) ""
+#endif
+
 #if defined(__x86_64__)
 __asm__(".text\n"
         ".globl sc_store_\n"
         ".type sc_store_, @function\n"
         ".p2align 4\n"
-        "sc_store_:\n"
+        "sc_store_:\n" STORE_SEEN("jmp")
         "barrier_store_start:\n"
         "    cmpb $0, gc(%rip)\n"
         "    jne 1f\n"
@@ -44,7 +52,7 @@ __asm__(".text\n"
         ".globl sc_store_\n"
         ".type sc_store_, @function\n"
         ".p2align 4\n"
-        "sc_store_:\n"
+        "sc_store_:\n" STORE_SEEN("b")
         "barrier_store_start:\n"
         "    adrp x2, gc\n"
         "    ldrb w2, [x2, :lo12:gc]\n"

@@ -12,14 +12,14 @@
 
 #include "torture.h"
 
-__attribute__((used)) volatile uint64_t hide_target;
-__attribute__((used)) volatile uint32_t hidden;
+__attribute__((used)) _Atomic uint64_t hide_target;
+__attribute__((used)) _Atomic uint32_t hidden;
 
 /* Puts the object into its place, sets hidden, returns it after the target. */
 typedef Canary *hide_fn(uintptr_t masked);
 
 static Canary *keeper;
-static volatile int handler_runs;
+static _Atomic int handler_runs;
 enum { NO_HANDLER, HANDLER, HANDLER_ALTERNATE, BLOCKS_SIGNALS };
 
 struct hider {

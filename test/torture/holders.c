@@ -156,7 +156,7 @@ static Canary *hide_large(uintptr_t m)
 
 /* ---- Threads ----------------------------------------------------------- */
 
-static volatile int has_it;
+static _Atomic int has_it;
 
 static void *give_back(void *arg)
 {
@@ -285,9 +285,14 @@ static Canary *hide_finalizer_arg(uintptr_t m)
     return take_given();
 }
 
-static Canary *hide_finalized(uintptr_t m)
+static NOINLINE void give_when_gone(uintptr_t m)
 {
     CHECK_EQ(sc_finalizer((void *)~m, on_finalizer, NULL), 0);
+}
+
+static Canary *hide_finalized(uintptr_t m)
+{
+    give_when_gone(m);
     wait_hidden();
     return take_given();
 }

@@ -114,7 +114,7 @@ TEST_UNUSED static unsigned pick(unsigned n)
 
 #define STORE(slot, v)                                                    \
     (explicit_mode ? sc_store((slot), (v))                                \
-                   : (void)__atomic_store_n((slot), (v), __ATOMIC_RELAXED))
+                   : (void)__atomic_store_n((slot), (v), __ATOMIC_RELEASE))
 #define LOAD(slot) __atomic_load_n((slot), __ATOMIC_ACQUIRE)
 #define EXCHANGE(slot, v)                                                 \
     (explicit_mode ? sc_exchange((slot), (v))                             \
@@ -208,8 +208,10 @@ TEST_UNUSED static void scrub_registers(void)
 }
 
 /* Old pointers, below the stack pointer or in dead registers, would hide a
- * loss, or keep what the test waits to see dead. */
-__attribute__((noinline)) TEST_UNUSED static void scrub(void)
+ * loss, or keep what the test waits to see dead.  No redzones: they would be
+ * gaps. */
+__attribute__((noinline, no_sanitize("address"))) TEST_UNUSED static void
+scrub(void)
 {
     volatile char dead[6000];
 
@@ -221,7 +223,7 @@ __attribute__((noinline)) TEST_UNUSED static void scrub(void)
 /* ---- A collector that never rests -------------------------------------- */
 
 /* Cycles that have begun and ended; asm of places.c reads it by name. */
-__attribute__((used)) TEST_UNUSED volatile uint64_t cycles_done;
+__attribute__((used)) TEST_UNUSED _Atomic uint64_t cycles_done;
 TEST_UNUSED static _Atomic int driver_stop;
 TEST_UNUSED static pthread_t driver;
 TEST_UNUSED static _Atomic unsigned driver_nap_us;
