@@ -52,6 +52,8 @@ void meter_report(const struct meter *m, uint64_t check)
     print_known("gc_cpu_ns", c.gc_cpu_ns);
     print_known("hold_p999_ns", c.hold_p999_ns);
     print_known("hold_max_ns", c.hold_max_ns);
+    print_known("hold_cpu_ns", c.hold_cpu_ns);
+    print_known("alloc_bytes", c.alloc_bytes);
     fputc('\n', stderr);
 }
 

@@ -44,6 +44,8 @@ void port_cost(struct port_cost *c)
     c->gc_cpu_ns = s.gc_cpu_ns;
     c->hold_p999_ns = s.hold.p999;
     c->hold_max_ns = s.hold.max;
+    c->hold_cpu_ns = s.hold_cpu.max;
+    c->alloc_bytes = s.total_alloc_bytes;
 }
 
 #elif defined(PORT_LIBGC)
@@ -77,6 +79,8 @@ void port_cost(struct port_cost *c)
     c->gc_cpu_ns = gc_cpu;
     c->hold_p999_ns = meter_at(&stops, 0.999);
     c->hold_max_ns = stops.max;
+    c->hold_cpu_ns = UNKNOWN;
+    c->alloc_bytes = GC_get_total_bytes();
 }
 
 #else
@@ -86,6 +90,7 @@ void port_start(void) {}
 void port_cost(struct port_cost *c)
 {
     c->cycles = c->gc_cpu_ns = c->hold_p999_ns = c->hold_max_ns = UNKNOWN;
+    c->hold_cpu_ns = c->alloc_bytes = UNKNOWN;
 }
 
 #endif

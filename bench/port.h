@@ -26,6 +26,8 @@
 #define UNKNOWN UINT64_MAX
 struct port_cost {
     uint64_t cycles, gc_cpu_ns, hold_p999_ns, hold_max_ns;
+    uint64_t hold_cpu_ns; /* the longest, without preemption */
+    uint64_t alloc_bytes;
 };
 
 void port_start(void);

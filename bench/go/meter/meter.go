@@ -91,14 +91,17 @@ func Report(m *Meter, check uint64) {
 		{Name: "/gc/cycles/total:gc-cycles"},
 		{Name: "/cpu/classes/gc/total:cpu-seconds"},
 		{Name: "/sched/pauses/total/gc:seconds"},
+		{Name: "/gc/heap/allocs:bytes"},
 	}
 	metrics.Read(s)
 	p999, most := pauses(s[2].Value.Float64Histogram())
 	fmt.Printf("CHECK %016x\n", check)
 	fmt.Fprintf(os.Stderr, "BENCH ops=%d op_p999_ns=%d op_max_ns=%d "+
-		"cycles=%d gc_cpu_ns=%d hold_p999_ns=%d hold_max_ns=%d\n",
+		"cycles=%d gc_cpu_ns=%d hold_p999_ns=%d hold_max_ns=%d "+
+		"alloc_bytes=%d\n",
 		m.count, m.at(0.999), m.max, s[0].Value.Uint64(),
-		uint64(s[1].Value.Float64()*1e9), p999, most)
+		uint64(s[1].Value.Float64()*1e9), p999, most,
+		s[3].Value.Uint64())
 }
 
 // Scramble is every program's source of random numbers (splitmix64).
