@@ -350,7 +350,13 @@ void ephemeron_clear(struct special *);  /* census: the key is dead */
 uintptr_t ephemeron_value_of(const struct special *);
 bool object_is_marked(uintptr_t base);
 
-void life_queue(struct special *);       /* a cleanup or finalizer to run */
+/* Specials of one kind, in the order found; `last` counts if there are any. */
+struct special_list {
+    struct special *first, **last;
+    uint32_t n;
+};
+#define SPECIAL_LIST(name) {0, &(name).first, 0}
+void life_queue(uint8_t kind, const struct special_list *); /* to be run */
 void life_scan(struct work *);           /* queued ones are roots */
 struct special_counts {
     uint64_t cleanups_queued, cleanups_run;

@@ -16,23 +16,25 @@ static struct {
     struct special *first, **last;
     struct special *current;    /* being run: a root as well */
     _Atomic uint32_t waiting;   /* items queued and not yet run */
+    _Atomic uint32_t watchers;  /* threads that wait for `waiting` to change */
     _Atomic uint32_t wake;      /* futex of the thread */
     bool started;
     struct special_counts counts;
     int tid;
 } life = {.lock = LOCK_INIT(RANK_LIFE), .last = &life.first};
 
-void life_queue(struct special *s)
+void life_queue(uint8_t kind, const struct special_list *l)
 {
+    if (!l->first)
+        return;
     lock_take(&life.lock);
-    s->next = 0;
-    *life.last = s;
-    life.last = &s->next;
-    add_relaxed(&life.waiting, 1);
-    if (s->kind == SPECIAL_CLEANUP)
-        life.counts.cleanups_queued++;
+    *life.last = l->first;
+    life.last = l->last;
+    add_relaxed(&life.waiting, l->n);
+    if (kind == SPECIAL_CLEANUP)
+        life.counts.cleanups_queued += l->n;
     else
-        life.counts.finalizers_queued++;
+        life.counts.finalizers_queued += l->n;
     lock_drop(&life.lock);
 }
 
@@ -81,7 +83,8 @@ static void done(struct thread *t, struct special *s)
     lock_drop(&life.lock);
     special_free(s);
     sub_seq(&life.waiting, 1);
-    os_wake(&life.waiting, INT32_MAX);
+    if (load_seq(&life.watchers)) /* or it sees the new number */
+        os_wake(&life.waiting, INT32_MAX);
 }
 
 /* The callback runs outside of us: it may be interrupted at any point. */
@@ -93,7 +96,7 @@ static void run(struct special *s)
         s->finalizer((void *)s->exact, s->arg);
 }
 
-/* What a callback left in dead frames must not keep its objects: the frames in
+/* What callbacks left in dead frames must not keep their objects: the frames in
  * which this thread waits would otherwise begin with it. */
 static NOINLINE void scrub_stack(void)
 {
@@ -112,13 +115,14 @@ static void life_main(void *unused)
         struct thread *t = thread_enter();
         uint32_t seen = load_seq(&life.wake);
         struct special *s = take();
-        if (!s)
+        if (!s) {
+            scrub_stack();
             thread_wait(t, &life.wake, seen, UINT64_MAX);
+        }
         thread_leave(t);
         if (!s)
             continue;
         run(s);
-        scrub_stack();
         t = thread_enter();
         done(t, s);
         thread_leave(t);
@@ -141,13 +145,15 @@ void life_wait(struct thread *t, uint64_t ns)
     uint64_t end = os_now() + ns;
     if (os_tid() == load_relaxed(&life.tid))
         return; /* a callback that collects must not wait for itself */
+    add_seq(&life.watchers, 1);
     for (;;) {
         uint32_t n = load_seq(&life.waiting);
         uint64_t now = os_now();
         if (!n || now >= end)
-            return;
+            break;
         thread_wait(t, &life.waiting, n, end - now);
     }
+    sub_seq(&life.watchers, 1);
 }
 
 void life_counts(struct special_counts *c)
@@ -171,6 +177,7 @@ void life_fork_child(void)
     }
     life.started = false;
     life.tid = 0;
+    store_relaxed(&life.watchers, 0);
     if (life.current) {
         life.current = 0;
         sub_seq(&life.waiting, 1);

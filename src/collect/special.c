@@ -159,6 +159,20 @@ void special_each_of(uintptr_t object, special_fn fn, void *arg)
     lock_drop(&k->lock);
 }
 
+/* A walk over the table reads memory in no order: specials, and the bits of
+ * their objects' pages.  Both are fetched some buckets ahead. */
+#define FAR_AHEAD 16
+#define NEAR_AHEAD 8
+static void look_ahead(const struct shard *k, uint32_t b)
+{
+    if (b + FAR_AHEAD >= k->room)
+        return;
+    __builtin_prefetch(k->bucket[b + FAR_AHEAD]);
+    const struct special *s = k->bucket[b + NEAR_AHEAD];
+    if (s)
+        __builtin_prefetch(&heap.bits[(s->object - heap.base) >> PAGE_SHIFT]);
+}
+
 /* ---- Roots ------------------------------------------------------------- */
 
 static void scan_special(struct work *w, const struct special *s)
@@ -187,9 +201,11 @@ void special_scan(struct work *w)
     for (int i = 0; i < SHARDS; i++) {
         struct shard *k = &shards[i];
         lock_take(&k->lock);
-        for (uint32_t b = 0; b < k->room; b++)
+        for (uint32_t b = 0; b < k->room; b++) {
+            look_ahead(k, b);
             for (struct special *s = k->bucket[b]; s; s = s->next)
                 scan_special(w, s);
+        }
         lock_drop(&k->lock);
     }
     life_scan(w);
@@ -214,21 +230,17 @@ void special_key_marked(struct work *w, uintptr_t object)
 
 /* ---- Census ------------------------------------------------------------ */
 
-/* Callbacks of dead objects, in the order found. */
-struct found {
-    struct special *first, **last;
-};
-
-static void found_add(struct found *f, struct special *s)
+static void found_add(struct special_list *f, struct special *s)
 {
     s->next = 0;
     *f->last = s;
     f->last = &s->next;
+    f->n++;
 }
 
 /* s was taken off: its object is unmarked, or it serves nobody any more. */
-static void bury(struct special *s, struct found *finalizers,
-                 struct found *cleanups)
+static void bury(struct special *s, struct special_list *finalizers,
+                 struct special_list *cleanups)
 {
     switch (s->kind) {
     case SPECIAL_FINALIZER:
@@ -254,7 +266,8 @@ static bool is_done(const struct special *s)
 }
 
 static void census_bucket(struct shard *k, struct special **at,
-                          struct found *finalizers, struct found *cleanups)
+                          struct special_list *finalizers,
+                          struct special_list *cleanups)
 {
     for (struct special *s; (s = *at);) {
         if (!is_done(s)) {
@@ -267,46 +280,52 @@ static void census_bucket(struct shard *k, struct special **at,
     }
 }
 
-static void census_table(struct found *finalizers, struct found *cleanups)
+static void census_table(struct special_list *finalizers,
+                         struct special_list *cleanups)
 {
     for (int i = 0; i < SHARDS; i++) {
         struct shard *k = &shards[i];
         lock_take(&k->lock);
-        for (uint32_t b = 0; b < k->room; b++)
+        for (uint32_t b = 0; b < k->room; b++) {
+            look_ahead(k, b);
             census_bucket(k, &k->bucket[b], finalizers, cleanups);
+        }
         lock_drop(&k->lock);
     }
 }
 
-/* A finalizer runs first; the object's cleanups wait until it is dead again. */
-static void queue_or_put_back(struct special *s)
+/* A finalizer runs first; the object's cleanups wait until it is dead again.
+ * Only what finalizers revived can be alive by now. */
+static void put_back_revived(struct special_list *cleanups)
 {
-    struct shard *k = shard_of(s->object);
-    if (!object_is_marked(s->object)) {
-        life_queue(s);
-        return;
+    struct special_list dead = SPECIAL_LIST(dead);
+    for (struct special *s = cleanups->first, *next; s; s = next) {
+        next = s->next;
+        if (!object_is_marked(s->object)) {
+            found_add(&dead, s);
+            continue;
+        }
+        struct shard *k = shard_of(s->object);
+        lock_take(&k->lock);
+        bool in = insert(k, s); /* it has buckets: s came from there */
+        lock_drop(&k->lock);
+        insist(in);
     }
-    lock_take(&k->lock);
-    bool in = insert(k, s); /* it has buckets: s came from there */
-    lock_drop(&k->lock);
-    insist(in);
+    *cleanups = dead;
 }
 
 void special_census(struct work *w)
 {
-    struct found finalizers = {0, &finalizers.first};
-    struct found cleanups = {0, &cleanups.first};
+    struct special_list finalizers = SPECIAL_LIST(finalizers);
+    struct special_list cleanups = SPECIAL_LIST(cleanups);
     w->parent = 0;
     census_table(&finalizers, &cleanups);
-    for (struct special *s = finalizers.first, *next; s; s = next) {
-        next = s->next;
+    for (struct special *s = finalizers.first; s; s = s->next)
         mark_word(w, s->object);
-        life_queue(s);
-    }
-    for (struct special *s = cleanups.first, *next; s; s = next) {
-        next = s->next;
-        queue_or_put_back(s);
-    }
+    if (finalizers.first)
+        put_back_revived(&cleanups);
+    life_queue(SPECIAL_FINALIZER, &finalizers);
+    life_queue(SPECIAL_CLEANUP, &cleanups);
 }
 
 /* ---- fork -------------------------------------------------------------- */

@@ -341,7 +341,8 @@ static void *reader(void *arg)
     pair **mine = arg;
     while (!stop) {
         uint64_t i = rnd(TABLE);
-        struct sc_ephemeron *e = teph[i];
+        struct sc_ephemeron *e =
+            __atomic_load_n(&teph[i], __ATOMIC_ACQUIRE);
         pair *v = sc_ephemeron_value(e);
         pair *k = sc_ephemeron_key(e);
         if (v) {

@@ -181,7 +181,8 @@ static void *reader(void *arg)
     struct thing **mine = arg;
     while (!stop) {
         uint64_t i = rnd(TABLE);
-        struct thing *p = sc_weak_get(handle[i]);
+        struct thing *p =
+            sc_weak_get(__atomic_load_n(&handle[i], __ATOMIC_ACQUIRE));
         if (!p)
             continue;
         check_thing(p, i);
