@@ -67,3 +67,11 @@ uint64_t size_argument(int argc, char **argv, int i, const char *what)
     }
     return n;
 }
+
+uint64_t threads_argument(int argc, char **argv, int i)
+{
+    if (i >= argc)
+        return 2;
+    uint64_t n = size_argument(argc, argv, i, "number of threads");
+    return n < MAX_THREADS ? n : MAX_THREADS;
+}

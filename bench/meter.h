@@ -68,4 +68,8 @@ static inline uint64_t scramble(uint64_t x)
 /* A size from the command line; says what is missing and exits with 2. */
 uint64_t size_argument(int argc, char **argv, int i, const char *what);
 
+/* A number of threads, of at most MAX_THREADS; 2 if it is not said. */
+enum { MAX_THREADS = 64 };
+uint64_t threads_argument(int argc, char **argv, int i);
+
 #endif

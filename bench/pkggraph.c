@@ -80,7 +80,7 @@ LAYOUT(Step, next, version)
 
 /* Enough for a whole distribution's names, so that the table need not grow;
  * chains are then of length one or two. */
-enum { BUCKETS = 1 << 16, MAX_THREADS = 64 };
+enum { BUCKETS = 1 << 16 };
 
 struct worker {
     pthread_t thread;
@@ -433,13 +433,11 @@ int main(int argc, char **argv)
 {
     static struct meter all;
     uint64_t loads = size_argument(argc, argv, 2, "number of loads");
-    uint64_t threads = size_argument(argc, argv, 3, "number of threads");
+    uint64_t threads = threads_argument(argc, argv, 3);
     uint64_t check = 0;
     queries = size_argument(argc, argv, 4, "queries of each thread");
     port_start();
     index_publish(index_load(argv[1]));
-    if (threads > MAX_THREADS)
-        threads = MAX_THREADS;
     for (uint64_t i = 0; i < threads; i++) {
         workers[i].number = i;
         if (pthread_create(&workers[i].thread, NULL, worker_run, &workers[i]))

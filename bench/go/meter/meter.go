@@ -124,3 +124,11 @@ func Size(i int, what string) uint64 {
 	os.Exit(2)
 	return 0
 }
+
+// Threads is argument i, of at most 64; 2 if it is not there.
+func Threads(i int) uint64 {
+	if i >= len(os.Args) {
+		return 2
+	}
+	return min(Size(i, "number of threads"), 64)
+}

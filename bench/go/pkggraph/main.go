@@ -304,7 +304,7 @@ func (w *worker) run(queries uint64) {
 
 func main() {
 	loads := meter.Size(2, "number of loads")
-	workers := make([]worker, meter.Size(3, "number of threads"))
+	workers := make([]worker, meter.Threads(3))
 	queries := meter.Size(4, "queries of each thread")
 	var all meter.Meter
 	var wait sync.WaitGroup
