@@ -1,0 +1,191 @@
+/* mt-gcbench.c: the trees of gcbench.c in several threads at once, each with
+ * trees of its own, beside one large tree that all of them read.  Threads
+ * that allocate at full speed while the collector needs a processor too.
+ *
+ *   main      one tree of depth N, built from the top: shared, kept
+ *   a thread  for d = 4, 6 .. N:  as many trees as make up twice the size of
+ *             the shared one, first from the top, then from the bottom;
+ *             with each, one walk from the shared root down to a leaf
+ *
+ * An operation is the building of a tree, or of a part of it, of depth 6.
+ * mt-gcbench N [THREADS]
+ */
+#include "port.h"
+
+#include "meter.h"
+
+#include <stdio.h>
+
+typedef struct Node {
+    struct Node *left, *right;
+    int32_t depth, mark;
+} Node;
+LAYOUT(Node, left, right)
+
+enum { SHALLOWEST = 4, TIMED = 6 };
+
+struct worker {
+    pthread_t thread;
+    uint64_t number, check;
+    struct meter meter;
+};
+
+static struct worker workers[MAX_THREADS];
+static Node *shared;
+static unsigned deepest;
+
+static uint64_t nodes_of_depth(unsigned depth)
+{
+    return (2ull << depth) - 1;
+}
+
+static Node *node_new(unsigned depth)
+{
+    Node *n = NEW(Node);
+    n->depth = (int32_t)depth;
+    return n;
+}
+
+/* ---- From the top ----------------------------------------------------- */
+
+static void populate(Node *n, unsigned depth)
+{
+    if (!depth)
+        return;
+    depth--;
+    ST(&n->left, node_new(depth));
+    ST(&n->right, node_new(depth));
+    populate(n->left, depth);
+    populate(n->right, depth);
+}
+
+static void populate_timed(struct meter *m, Node *n, unsigned depth)
+{
+    if (depth < TIMED) {
+        populate(n, depth);
+    } else if (depth > TIMED) {
+        depth--;
+        ST(&n->left, node_new(depth));
+        ST(&n->right, node_new(depth));
+        populate_timed(m, n->left, depth);
+        populate_timed(m, n->right, depth);
+    } else {
+        uint64_t start = meter_now();
+        populate(n, depth);
+        meter_add(m, meter_now() - start);
+    }
+}
+
+static Node *tree_down(struct meter *m, unsigned depth)
+{
+    Node *n = node_new(depth);
+    populate_timed(m, n, depth);
+    return n;
+}
+
+/* ---- From the bottom -------------------------------------------------- */
+
+static Node *join(Node *left, Node *right, unsigned depth)
+{
+    Node *n = node_new(depth);
+    ST(&n->left, left);
+    ST(&n->right, right);
+    return n;
+}
+
+static Node *make(unsigned depth)
+{
+    if (!depth)
+        return node_new(0);
+    Node *left = make(depth - 1);
+    return join(left, make(depth - 1), depth);
+}
+
+static Node *tree_up(struct meter *m, unsigned depth)
+{
+    if (depth < TIMED)
+        return make(depth);
+    if (depth > TIMED) {
+        Node *left = tree_up(m, depth - 1);
+        return join(left, tree_up(m, depth - 1), depth);
+    }
+    uint64_t start = meter_now();
+    Node *n = make(depth);
+    meter_add(m, meter_now() - start);
+    return n;
+}
+
+/* ---- The run ---------------------------------------------------------- */
+
+static void tree_free(Node *n)
+{
+    if (n->left) {
+        tree_free(n->left);
+        tree_free(n->right);
+    }
+    FREE(n);
+}
+
+/* All depths of a tree, added up: proves that every node is there. */
+static uint64_t tree_sum(const Node *n)
+{
+    uint64_t sum = (uint64_t)n->depth + 1;
+    if (n->left)
+        sum += tree_sum(n->left) + tree_sum(n->right);
+    return sum;
+}
+
+/* Goes left where the path has a 1; proves the nodes that it passes. */
+static uint64_t shared_walk(uint64_t path)
+{
+    uint64_t sum = 0;
+    for (const Node *n = shared; n; path /= 2) {
+        sum = 3 * sum + (uint64_t)n->depth + path % 2;
+        n = path % 2 ? n->left : n->right;
+    }
+    return sum;
+}
+
+static void construct(struct worker *w, unsigned depth)
+{
+    uint64_t times = 2 * nodes_of_depth(deepest) / nodes_of_depth(depth);
+    for (uint64_t i = 0; i < 2 * times; i++) {
+        struct meter *m = &w->meter;
+        Node *n = i < times ? tree_down(m, depth) : tree_up(m, depth);
+        w->check += (uint64_t)n->left->depth;
+        w->check += shared_walk(scramble(w->check + w->number));
+        if (BY_HAND)
+            tree_free(n);
+    }
+}
+
+static void *worker_run(void *arg)
+{
+    struct worker *w = arg;
+    for (unsigned d = SHALLOWEST; d <= deepest; d += 2)
+        construct(w, d);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static struct meter all;
+    uint64_t check = 0, threads = threads_argument(argc, argv, 2);
+    deepest = (unsigned)size_argument(argc, argv, 1, "depth");
+    port_start();
+    ST(&shared, tree_down(&all, deepest));
+    for (uint64_t i = 0; i < threads; i++) {
+        workers[i].number = i;
+        if (pthread_create(&workers[i].thread, NULL, worker_run, &workers[i]))
+            return 1;
+    }
+    for (uint64_t i = 0; i < threads; i++) {
+        pthread_join(workers[i].thread, NULL);
+        meter_merge(&all, &workers[i].meter);
+        check = scramble(check + workers[i].check);
+    }
+    meter_report(&all, scramble(check + tree_sum(shared)));
+    if (BY_HAND)
+        tree_free(shared);
+    return 0;
+}
