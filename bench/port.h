@@ -9,6 +9,17 @@
  *   ST(slot, v)      sc_store       =            =              =
  *   FREE(p)          -              -            -              free
  *   BY_HAND          0              0            0              1
+ *   Pair             sc_ephemeron   the same     hidden key     two pointers
+ *   PAIR_NEW(k, v)   of key and value: keeps v, not k; libgc's and malloc's
+ *                    v may not lead to k
+ *   PAIR_KEY(p)      NULL when dead the same     the same       never NULL
+ *   PAIR_VALUE(p)    while k lives  the same     v              v
+ *   CLEANUP(f, arg)  begins the function f that a cleanup calls with arg
+ *   CLEANUP_ADD(p, f, arg)
+ *                    sc_cleanup     the same     a finalizer    -
+ *   CLEANUP_NOW(f, arg)
+ *                    -              -            -              f(arg)
+ *   COLLECT()        sc_collect     sc_collect   GC_gcollect    -
  *
  * NEW and NEW_ARRAY are zeroed everywhere, BYTES nowhere.  Every pointer
  * store into an object or a global is an ST: with PORT_SANCAI the library is
@@ -43,6 +54,14 @@ void port_cost(struct port_cost *);
 #define BYTES(n) sc_alloc_noscan(n)
 #define FREE(p) ((void)(p))
 #define BY_HAND 0
+typedef struct sc_ephemeron Pair;
+#define PAIR_NEW(key, value) sc_ephemeron_new(key, value)
+#define PAIR_KEY(p) sc_ephemeron_key(p)
+#define PAIR_VALUE(p) sc_ephemeron_value(p)
+#define CLEANUP(f, arg) static void f(void *arg)
+#define CLEANUP_ADD(p, f, arg) ((void)sc_cleanup(p, f, arg))
+#define CLEANUP_NOW(f, arg) ((void)(arg))
+#define COLLECT() sc_collect()
 #ifdef PORT_SANCAI
 #define ST(slot, v) sc_store(slot, v)
 #else
@@ -61,6 +80,29 @@ void port_cost(struct port_cost *);
 #define FREE(p) ((void)(p))
 #define BY_HAND 0
 #define ST(slot, v) ((void)(*(slot) = (v)))
+
+/* The key is read without libgc's lock: only a program of one thread does so,
+ * and no collection begins but in what it calls. */
+typedef struct Pair {
+    GC_hidden_pointer key;      /* libgc clears it when the key is dead */
+    void *value;
+} Pair;
+static inline Pair *port_pair_new(void *key, void *value)
+{
+    Pair *p = NEW(Pair);
+    p->key = GC_HIDE_POINTER(key);
+    p->value = value;
+    GC_general_register_disappearing_link((void **)&p->key, key);
+    return p;
+}
+#define PAIR_NEW(k, v) port_pair_new(k, v)
+#define PAIR_KEY(p) ((p)->key ? GC_REVEAL_POINTER((p)->key) : NULL)
+#define PAIR_VALUE(p) ((p)->value)
+#define CLEANUP(f, arg) static void f(void *port_object, void *arg)
+#define CLEANUP_ADD(p, f, arg) \
+    GC_register_finalizer_no_order(p, f, arg, NULL, NULL)
+#define CLEANUP_NOW(f, arg) ((void)(arg))
+#define COLLECT() GC_gcollect()
 
 #elif defined(PORT_MALLOC)
 
@@ -82,6 +124,24 @@ static inline void *port_zeroed(size_t n)
 #define FREE(p) free(p)
 #define BY_HAND 1
 #define ST(slot, v) ((void)(*(slot) = (v)))
+
+typedef struct Pair {
+    void *key, *value;
+} Pair;
+static inline Pair *port_pair_new(void *key, void *value)
+{
+    Pair *p = NEW(Pair);
+    p->key = key;
+    p->value = value;
+    return p;
+}
+#define PAIR_NEW(k, v) port_pair_new(k, v)
+#define PAIR_KEY(p) ((p)->key)
+#define PAIR_VALUE(p) ((p)->value)
+#define CLEANUP(f, arg) static void f(void *arg)
+#define CLEANUP_ADD(p, f, arg) ((void)(p))
+#define CLEANUP_NOW(f, arg) f(arg)
+#define COLLECT() ((void)0)
 
 #else
 #error "define one PORT_"
