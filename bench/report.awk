@@ -19,13 +19,18 @@ BEGIN {
     measure_add("hold_max_ns", "hold max ms", 1e6)
     measure_add("op_p999_ns", "op p99.9 us", 1e3)
     measure_add("op_max_ns", "op max ms", 1e6)
+    measure_add("mmu1", "MMU 1 ms %", 10, 1)
+    measure_add("mmu10", "MMU 10 ms %", 10, 1)
+    measure_add("mmu100", "MMU 100 ms %", 10, 1)
 }
 
-function measure_add(key, name, unit) {
+# bare: no ratios, for more is better and nought is common
+function measure_add(key, name, unit, bare) {
     nm++
     mkey[nm] = key
     mname[nm] = name
     munit[nm] = unit
+    mbare[nm] = bare
 }
 
 $4 == "status" && $5 != 0 { failed[$1, $2] = $5 }
@@ -88,7 +93,7 @@ function row(p, m,    i, v, n, base, r) {
         n = middle(p, v, mkey[m])
         if (i == 1)
             base = n ? mid : -1
-        r = n && base > 0 ? mid / base : -1
+        r = n && base > 0 && !mbare[m] ? mid / base : -1
         cell(i, n ? number(mid / munit[m]) : "-", r > 0 ? times(r) : "")
         if (n)
             tsv_row(p, v, m, n, r)
@@ -119,6 +124,8 @@ function tsv_row(p, v, m, n, r) {
 function means(    m, i) {
     head("geometric mean of the ratios")
     for (m = 1; m <= nm; m++) {
+        if (mbare[m])
+            continue
         line = sprintf("%-14s", mname[m])
         for (i = 1; i <= nv; i++)
             mean(m, i)

@@ -9,14 +9,25 @@ import (
 	"math/bits"
 	"os"
 	"runtime/metrics"
+	"sort"
 	"strconv"
 	"time"
 )
 
-// Meter counts times in buckets of 16 per doubling; see bench/meter.h.
+const stallNs, stallsMost = 20000, 4096
+
+var windows = [3]uint64{1e6, 1e7, 1e8}
+
+type stall struct{ start, ns, before uint64 }
+
+// Meter counts times in buckets of 16 per doubling, and keeps what took long;
+// see bench/meter.h.
 type Meter struct {
 	count, max uint64
 	bucket     [16 * 61]uint64
+	stalls     []stall
+	floor      uint64
+	stalled    [len(windows)]uint64
 }
 
 var epoch = time.Now()
@@ -38,6 +49,9 @@ func (m *Meter) Add(ns uint64) {
 	if ns > m.max {
 		m.max = ns
 	}
+	if ns >= stallNs {
+		m.stall(ns)
+	}
 }
 
 func (m *Meter) Merge(from *Meter) {
@@ -46,6 +60,86 @@ func (m *Meter) Merge(from *Meter) {
 	for i, n := range from.bucket {
 		m.bucket[i] += n
 	}
+	m.mergeStalls(from)
+}
+
+// stall notes one that has just ended; the shorter ones go for lack of room.
+func (m *Meter) stall(ns uint64) {
+	start := Now() - ns
+	if m.stalls == nil {
+		m.stalls = make([]stall, 0, stallsMost)
+	}
+	for len(m.stalls) == stallsMost {
+		m.floor = 2 * max(m.floor, stallNs)
+		kept := m.stalls[:0]
+		for _, s := range m.stalls {
+			if s.ns >= m.floor {
+				kept = append(kept, s)
+			}
+		}
+		m.stalls = kept
+	}
+	if ns >= m.floor {
+		m.stalls = append(m.stalls, stall{start, ns, 0})
+	}
+}
+
+// settle leaves those that are long beside the median, and apart.
+func (m *Meter) settle() {
+	floor, end, before := 8*m.at(0.5), uint64(0), uint64(0)
+	kept := m.stalls[:0]
+	for _, s := range m.stalls {
+		if s.ns < floor {
+			continue
+		}
+		ends := s.start + s.ns
+		s.start = max(s.start, end)
+		s.ns = ends - s.start
+		s.before = before
+		before += s.ns
+		end = ends
+		kept = append(kept, s)
+	}
+	m.stalls = kept
+}
+
+// until is how much of the time up to t was stalled.
+func (m *Meter) until(t uint64) uint64 {
+	n := sort.Search(len(m.stalls), func(i int) bool {
+		return m.stalls[i].start >= t
+	})
+	if n == 0 {
+		return 0
+	}
+	s := m.stalls[n-1]
+	return s.before + min(t-s.start, s.ns)
+}
+
+// most is the most in any window of that length.
+func (m *Meter) most(window uint64) (most uint64) {
+	for _, s := range m.stalls {
+		end := s.start + s.ns
+		most = max(most, m.until(s.start+window)-m.until(s.start),
+			m.until(end)-m.until(end-min(end, window)))
+	}
+	return
+}
+
+// mergeStalls adds what from kept to m.stalled; from may be m.
+func (m *Meter) mergeStalls(from *Meter) {
+	from.settle()
+	for i, w := range windows {
+		m.stalled[i] = max(m.stalled[i], from.most(w))
+	}
+}
+
+// utilisation is in permille of each window.
+func (m *Meter) utilisation() (mmu [len(windows)]uint64) {
+	m.mergeStalls(m)
+	for i, w := range windows {
+		mmu[i] = 1000 * (w - min(w, m.stalled[i])) / w
+	}
+	return
 }
 
 // at is the time within which that share of the operations was done.
@@ -96,11 +190,13 @@ func Report(m *Meter, check uint64) {
 	metrics.Read(s)
 	p999, most := pauses(s[2].Value.Float64Histogram())
 	fmt.Printf("CHECK %016x\n", check)
+	mmu := m.utilisation()
 	fmt.Fprintf(os.Stderr, "BENCH ops=%d op_p999_ns=%d op_max_ns=%d "+
+		"mmu1=%d mmu10=%d mmu100=%d "+
 		"cycles=%d gc_cpu_ns=%d hold_p999_ns=%d hold_max_ns=%d "+
 		"alloc_bytes=%d\n",
-		m.count, m.at(0.999), m.max, s[0].Value.Uint64(),
-		uint64(s[1].Value.Float64()*1e9), p999, most,
+		m.count, m.at(0.999), m.max, mmu[0], mmu[1], mmu[2],
+		s[0].Value.Uint64(), uint64(s[1].Value.Float64()*1e9), p999, most,
 		s[3].Value.Uint64())
 }
 
