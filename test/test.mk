@@ -6,6 +6,8 @@
 #   make test BUILD=debug     all tests with these flags alone
 #   make test RUN="qemu-aarch64 -L DIR"   each program behind a prefix
 #   make test OUT=out/x LIB=out/x CC=...   somewhere else, another compiler
+#   make soak LONG=8          the torture, so many times as long, under each of
+#                             the collector's own checks; some 10 minutes at 8
 #   make lint                 the source's own rules
 #
 # test/DIR/NAME.c is a program of its own.  Its first comment says what it
@@ -59,7 +61,7 @@ $(OUT)/$(1): $(OUT)/$(1).o $(filter-out -%,$(2))
 	$$(CC) $$(ALL_FLAGS) -o $$@ $$< $(2) -ldl -lm
 endef
 # Sixty shells are not started to build the library alone.
-ifneq ($(filter test-programs $(OUT)/test/%,$(MAKECMDGOALS)),)
+ifneq ($(filter soak test-programs $(OUT)/test/%,$(MAKECMDGOALS)),)
 $(foreach s,$(TEST_SRC),\
     $(eval $(call test_program,$(s:.c=),$(call link_words,$(s)))))
 endif
@@ -87,9 +89,20 @@ test:
 	    $(foreach b,$(SUITES),$(call suite_of,$(b))) \
 	    --lib $(LIB) $(TEST_SH)
 
+LONG       ?= 8
+SOAK_MODES := gccheckmark=1 gcstress=2000,clobberfree=1 \
+              gccheckmark=1,gcstress=5000,verify=1
+SOAK       := lost holders signals threads
+soak: test-programs
+	@bad=0; for mode in $(SOAK_MODES); do \
+	    echo "soak: SANCAI_DEBUG=$$mode LONG=$(LONG)"; \
+	    SANCAI_DEBUG=$$mode LONG=$(LONG) TEST_SLOW=$(LONG) TEST_LIMIT=7200 \
+	    test/run --lib $(LIB) $(SOAK:%=$(OUT)/test/torture/%) || bad=1; \
+	done; exit $$bad
+
 # The symbols' directions are read from objects, so these come first.
 lint: $(OBJ)
 	@tools/lint $(OUT)
 
 -include $(TEST_SRC:%.c=$(OUT)/%.d)
-.PHONY: test-programs
+.PHONY: test-programs soak

@@ -31,11 +31,13 @@ static void on_storm(int sig)
     errno = saved;
 }
 
-/* Runs while a cycle begins, or through the whole of it. */
+/* Runs while a cycle begins, or through the whole of it.  A cycle may have to
+ * wait for just this thread, so the next one must not be there when it ends. */
+#define LONG_MS 3
 static void on_long(int sig)
 {
     struct timespec t;
-    double end = test_clock() + 0.003;
+    double end = test_clock() + LONG_MS / 1e3;
     uint64_t target = cycles_done + 1 + handled % 3;
 
     while (cycles_done < target && test_clock() < end)
@@ -48,7 +50,7 @@ static void *storm(void *unused)
     for (unsigned i = 0; !storm_stop; i++) {
         pthread_kill(mover[i % THREADS], SIGUSR1);
         if (i % 3 == 0)
-            usleep(handler_spin ? 50 : 1000);
+            usleep(handler_spin ? 50 : (LONG_MS + 1) * 1000);
     }
     return NULL;
 }
