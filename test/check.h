@@ -49,14 +49,14 @@
 /* Under the thread sanitizer: it puts handlers off until the thread comes to an
  * atomic operation or a call that it knows. */
 #if defined(__SANITIZE_THREAD__)
-#define SIGNALS_WAIT 1
+#define SIGNALS_LATE 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define SIGNALS_WAIT 1
+#define SIGNALS_LATE 1
 #endif
 #endif
-#ifndef SIGNALS_WAIT
-#define SIGNALS_WAIT 0
+#ifndef SIGNALS_LATE
+#define SIGNALS_LATE 0
 #endif
 
 #define TEST_UNUSED __attribute__((unused))

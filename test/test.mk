@@ -7,7 +7,7 @@
 #   make test RUN="qemu-aarch64 -L DIR"   each program behind a prefix
 #   make test OUT=out/x LIB=out/x CC=...   somewhere else, another compiler
 #   make soak LONG=8          the torture, so many times as long, under each of
-#                             the collector's own checks; some 10 minutes at 8
+#                             the collector's own checks; at 8 for 15 minutes
 #   make lint                 the source's own rules
 #
 # test/DIR/NAME.c is a program of its own.  Its first comment says what it

@@ -356,7 +356,7 @@ struct special_list {
     uint32_t n;
 };
 #define SPECIAL_LIST(name) {0, &(name).first, 0}
-void life_queue(uint8_t kind, const struct special_list *); /* to be run */
+void life_queue(const struct special_list *); /* to be run; none is fine */
 void life_scan(struct work *);           /* queued ones are roots */
 struct special_counts {
     uint64_t cleanups_queued, cleanups_run;

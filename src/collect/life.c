@@ -23,7 +23,7 @@ static struct {
     int tid;
 } life = {.lock = LOCK_INIT(RANK_LIFE), .last = &life.first};
 
-void life_queue(uint8_t kind, const struct special_list *l)
+void life_queue(const struct special_list *l)
 {
     if (!l->first)
         return;
@@ -31,7 +31,7 @@ void life_queue(uint8_t kind, const struct special_list *l)
     *life.last = l->first;
     life.last = l->last;
     add_relaxed(&life.waiting, l->n);
-    if (kind == SPECIAL_CLEANUP)
+    if (l->first->kind == SPECIAL_CLEANUP)
         life.counts.cleanups_queued += l->n;
     else
         life.counts.finalizers_queued += l->n;

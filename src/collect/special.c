@@ -324,8 +324,8 @@ void special_census(struct work *w)
         mark_word(w, s->object);
     if (finalizers.first)
         put_back_revived(&cleanups);
-    life_queue(SPECIAL_FINALIZER, &finalizers);
-    life_queue(SPECIAL_CLEANUP, &cleanups);
+    life_queue(&finalizers);
+    life_queue(&cleanups);
 }
 
 /* ---- fork -------------------------------------------------------------- */

@@ -140,7 +140,7 @@ static struct os_held *give_up(struct os_held *h)
     return NULL;
 }
 
-/* True if the sandbox lets a process that we start trace us. */
+/* Whether a process that we start may trace us, where the system asks. */
 static void allow_tracer(bool on)
 {
     OS_CALL4(SYS_prctl, PR_SET_PTRACER, on ? PR_SET_PTRACER_ANY : 0UL, 0, 0);

@@ -54,7 +54,7 @@ TEST_T(moves_without_barrier, 60)
 
 TEST_T(moves_without_barrier_checked, 60)
 {
-    if (SIGNALS_WAIT)
+    if (SIGNALS_LATE)
         SKIP("races of a library without barriers are no news");
     for (uint64_t i = 0; i < 20; i++)
         if (fails(test_seed() + i, "gccheckmark=1"))

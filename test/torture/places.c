@@ -146,7 +146,7 @@ static void hide_registers(int foreign, int handler)
 #define REGISTER_TEST(name, foreign, handler) \
     TEST_BOTH(name, 90)                       \
     {                                         \
-        if (SIGNALS_WAIT)                     \
+        if (SIGNALS_LATE)                     \
             SKIP("no handler runs here");     \
         driver_start();                       \
         hide_registers(foreign, handler);     \
@@ -286,7 +286,7 @@ static void hide_waiting(int foreign)
 {
     hide_across("poll", wait_poll, foreign);
     hide_across("nanosleep", wait_sleep, foreign);
-    if (SIGNALS_WAIT)
+    if (SIGNALS_LATE)
         return; /* the sanitizer does not know that these wait */
     hide_across("read", wait_read, foreign);
     hide_across("futex", wait_futex, foreign);

@@ -249,7 +249,7 @@ static void collects_despite(int attached, int n)
     pthread_t t[8];
     double longest = 0;
 
-    if (SIGNALS_WAIT && attached)
+    if (SIGNALS_LATE && attached)
         SKIP("the thread sanitizer does not know that read blocks");
     CHECK_EQ(pipe(quiet), 0);
     for (int i = 0; i < n; i++)
@@ -331,7 +331,7 @@ TEST_BOTH(jumps, 60)
 {
     Canary *volatile kept = canary_new(77);
 
-    if (SIGNALS_WAIT)
+    if (SIGNALS_LATE)
         SKIP("the thread sanitizer puts the signal off for ever");
     handle(SIGALRM, on_jump, 0);
     driver_start();

@@ -110,7 +110,7 @@ static void *sleeper(void *arg)
     Canary *mine = canary_new((uintptr_t)arg);
 
     asleep++;
-    while (SIGNALS_WAIT && poll(&p, 1, -1) < 0) /* read is not known there */
+    while (SIGNALS_LATE && poll(&p, 1, -1) < 0) /* read is not known there */
         continue;
     while (read(pipe_ends[0], &c, 1) < 0)
         continue; /* EINTR: our signal */
