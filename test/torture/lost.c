@@ -55,7 +55,7 @@ TEST_T(moves_without_barrier, 60)
 TEST_T(moves_without_barrier_checked, 60)
 {
     if (SIGNALS_LATE)
-        SKIP("races of a library without barriers are no news");
+        SKIP("too few cycles to lose one soon");
     for (uint64_t i = 0; i < 20; i++)
         if (fails(test_seed() + i, "gccheckmark=1"))
             return;
