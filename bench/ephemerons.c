@@ -158,8 +158,7 @@ static void begin(uint64_t n)
     while (buckets < n)
         buckets *= 2;
     mask = buckets - 1;
-    for (uint64_t i = 0; i < sizeof pattern; i++)
-        pattern[i] = (unsigned char)scramble(i);
+    scramble_bytes(pattern, sizeof pattern);
     ST(&table, NEW_ARRAY(Bucket, buckets));
     ST(&slots, NEW_ARRAY(Slot, n));
     for (uint64_t i = 0; i < n; i++)
@@ -183,11 +182,9 @@ int main(int argc, char **argv)
     begin(n);
     last = meter_now();
     for (uint64_t i = 0; i < ops; i++) {
-        uint64_t r = scramble(n + i), now;
+        uint64_t r = scramble(n + i);
         check += operation(&slots[r % n], n + i, r);
-        now = meter_now();
-        meter_add(&meter, now - last);
-        last = now;
+        meter_lap(&meter, &last);
     }
     meter_report(&meter, scramble(check));
     if (BY_HAND)

@@ -94,8 +94,7 @@ static uint64_t slots_empty(uint64_t n)
 
 static void begin(uint64_t n)
 {
-    for (uint64_t i = 0; i < sizeof pattern; i++)
-        pattern[i] = (unsigned char)scramble(i);
+    scramble_bytes(pattern, sizeof pattern);
     ST(&slots, NEW_ARRAY(Slot, n));
     for (uint64_t i = 0; i < n; i++)
         ST(&slots[i].thing, thing_new());
@@ -110,11 +109,9 @@ int main(int argc, char **argv)
     begin(n);
     last = meter_now();
     for (uint64_t i = 0; i < ops; i++) {
-        uint64_t r = scramble(n + i), now;
+        uint64_t r = scramble(n + i);
         check += thing_replace(&slots[r % n], thing_new());
-        now = meter_now();
-        meter_add(&meter, now - last);
-        last = now;
+        meter_lap(&meter, &last);
     }
     check = scramble(check + slots_empty(n));
     meter_report(&meter, scramble(check + made));

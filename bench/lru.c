@@ -154,19 +154,16 @@ int main(int argc, char **argv)
     uint64_t ops = size_argument(argc, argv, 2, "number of operations");
     uint64_t check = 0, last;
     port_start();
-    for (uint64_t i = 0; i < sizeof pattern; i++)
-        pattern[i] = (unsigned char)scramble(i);
+    scramble_bytes(pattern, sizeof pattern);
     Cache *c = cache_new(room);
     for (uint64_t i = 0; i < room; i++)
         entry_add(c, i, scramble(i));
     last = meter_now();
     for (uint64_t i = 0; i < ops; i++) {
         uint64_t r = scramble(room + i), s = scramble(r);
-        uint64_t a = r % (2 * room), b = s % (2 * room), now;
+        uint64_t a = r % (2 * room), b = s % (2 * room);
         check += cache_use(c, a < b ? a : b, s);
-        now = meter_now();
-        meter_add(&meter, now - last);
-        last = now;
+        meter_lap(&meter, &last);
     }
     meter_report(&meter, scramble(check));
     if (BY_HAND)

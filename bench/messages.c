@@ -190,8 +190,7 @@ int main(int argc, char **argv)
     uint64_t to = threads_argument(argc, argv, 3);
     messages = size_argument(argc, argv, 1, "messages of each producer");
     port_start();
-    for (uint64_t i = 0; i < sizeof pattern; i++)
-        pattern[i] = (unsigned char)scramble(i);
+    scramble_bytes(pattern, sizeof pattern);
     if (start(consumers, to, consume) || start(producers, from, produce))
         return 1;
     check = join(producers, from, &all);

@@ -75,6 +75,14 @@ static inline void meter_add(struct meter *m, uint64_t ns)
         meter_stall(m, ns);
 }
 
+/* The operation that began at *last is done, and the next one begins. */
+static inline void meter_lap(struct meter *m, uint64_t *last)
+{
+    uint64_t now = meter_now();
+    meter_add(m, now - *last);
+    *last = now;
+}
+
 /* Sorts out the stalls of `from`: once, at its end. */
 void meter_merge(struct meter *into, struct meter *from);
 
@@ -91,6 +99,13 @@ static inline uint64_t scramble(uint64_t x)
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
     x = (x ^ x >> 27) * 0x94d049bb133111ebu;
     return x ^ x >> 31;
+}
+
+/* What the programs fill their texts with. */
+static inline void scramble_bytes(unsigned char *to, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        to[i] = (unsigned char)scramble(i);
 }
 
 /* A size from the command line; says what is missing and exits with 2. */

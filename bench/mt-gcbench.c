@@ -12,17 +12,9 @@
  */
 #include "port.h"
 
-#include "meter.h"
+#include "trees.h"
 
 #include <stdio.h>
-
-typedef struct Node {
-    struct Node *left, *right;
-    int32_t depth, mark;
-} Node;
-LAYOUT(Node, left, right)
-
-enum { SHALLOWEST = 4, TIMED = 6 };
 
 struct worker {
     pthread_t thread;
@@ -33,107 +25,6 @@ struct worker {
 static struct worker workers[MAX_THREADS];
 static Node *shared;
 static unsigned deepest;
-
-static uint64_t nodes_of_depth(unsigned depth)
-{
-    return (2ull << depth) - 1;
-}
-
-static Node *node_new(unsigned depth)
-{
-    Node *n = NEW(Node);
-    n->depth = (int32_t)depth;
-    return n;
-}
-
-/* ---- From the top ----------------------------------------------------- */
-
-static void populate(Node *n, unsigned depth)
-{
-    if (!depth)
-        return;
-    depth--;
-    ST(&n->left, node_new(depth));
-    ST(&n->right, node_new(depth));
-    populate(n->left, depth);
-    populate(n->right, depth);
-}
-
-static void populate_timed(struct meter *m, Node *n, unsigned depth)
-{
-    if (depth < TIMED) {
-        populate(n, depth);
-    } else if (depth > TIMED) {
-        depth--;
-        ST(&n->left, node_new(depth));
-        ST(&n->right, node_new(depth));
-        populate_timed(m, n->left, depth);
-        populate_timed(m, n->right, depth);
-    } else {
-        uint64_t start = meter_now();
-        populate(n, depth);
-        meter_add(m, meter_now() - start);
-    }
-}
-
-static Node *tree_down(struct meter *m, unsigned depth)
-{
-    Node *n = node_new(depth);
-    populate_timed(m, n, depth);
-    return n;
-}
-
-/* ---- From the bottom -------------------------------------------------- */
-
-static Node *join(Node *left, Node *right, unsigned depth)
-{
-    Node *n = node_new(depth);
-    ST(&n->left, left);
-    ST(&n->right, right);
-    return n;
-}
-
-static Node *make(unsigned depth)
-{
-    if (!depth)
-        return node_new(0);
-    Node *left = make(depth - 1);
-    return join(left, make(depth - 1), depth);
-}
-
-static Node *tree_up(struct meter *m, unsigned depth)
-{
-    if (depth < TIMED)
-        return make(depth);
-    if (depth > TIMED) {
-        Node *left = tree_up(m, depth - 1);
-        return join(left, tree_up(m, depth - 1), depth);
-    }
-    uint64_t start = meter_now();
-    Node *n = make(depth);
-    meter_add(m, meter_now() - start);
-    return n;
-}
-
-/* ---- The run ---------------------------------------------------------- */
-
-static void tree_free(Node *n)
-{
-    if (n->left) {
-        tree_free(n->left);
-        tree_free(n->right);
-    }
-    FREE(n);
-}
-
-/* All depths of a tree, added up: proves that every node is there. */
-static uint64_t tree_sum(const Node *n)
-{
-    uint64_t sum = (uint64_t)n->depth + 1;
-    if (n->left)
-        sum += tree_sum(n->left) + tree_sum(n->right);
-    return sum;
-}
 
 /* Goes left where the path has a 1; proves the nodes that it passes. */
 static uint64_t shared_walk(uint64_t path)

@@ -89,11 +89,9 @@ int main(int argc, char **argv)
     Quad *root = quad_grow(height, &seed);
     last = meter_now();
     for (uint64_t i = 0; i < ops; i++) {
-        uint64_t r = scramble(~i), now;
+        uint64_t r = scramble(~i);
         check = scramble(check + quad_replace(root, height, r, &seed));
-        now = meter_now();
-        meter_add(&meter, now - last);
-        last = now;
+        meter_lap(&meter, &last);
     }
     meter_report(&meter, scramble(check + quad_count(root)));
     if (BY_HAND)

@@ -4,6 +4,7 @@
 #   out:  per program and measure: the median of each variant, and how many
 #         times that is of the first variant (Sancai, explicit barriers)
 #
+# -v measures="KEY ..." shows only those, -v shows_means=no no table of means.
 # A variant with a failed run has no figures: half of a comparison is none.
 # Exit status 1 if a run failed or the programs disagree on a checksum.
 
@@ -15,8 +16,12 @@ BEGIN {
     measure_add("rss_kb", "peak RSS MB", 1e6 / 1024)
     measure_add("cycles", "cycles", 1)
     measure_add("gc_cpu_ns", "GC CPU s", 1e9)
+    if (measures != "")
+        measure_add("gc_per_kb", "GC ns per KB", 1)
     measure_add("hold_p999_ns", "hold p99.9 ms", 1e6)
     measure_add("hold_max_ns", "hold max ms", 1e6)
+    if (measures != "")
+        measure_add("hold_cpu_ns", "hold CPU ms", 1e6)
     measure_add("op_p999_ns", "op p99.9 us", 1e3)
     measure_add("op_max_ns", "op max ms", 1e6)
     measure_add("mmu1", "MMU 1 ms %", 10, 1)
@@ -26,6 +31,8 @@ BEGIN {
 
 # bare: no ratios, for more is better and nought is common
 function measure_add(key, name, unit, bare) {
+    if (measures != "" && index(" " measures " ", " " key " ") == 0)
+        return
     nm++
     mkey[nm] = key
     mname[nm] = name
@@ -36,8 +43,16 @@ function measure_add(key, name, unit, bare) {
 $4 == "status" && $5 != 0 { failed[$1, $2] = $5 }
 $4 == "check" && $5 != "" { check($1, $2, $5) }
 $3 > 0 && $4 != "check" && $4 != "status" {
-    n = ++count[$1, $2, $4]
-    value[$1, $2, $4, n] = $5
+    figure($1, $2, $4, $5)
+    if ($4 == "gc_cpu_ns")      # stands before alloc_bytes
+        gc_cpu = $5
+    if ($4 == "alloc_bytes" && $5 > 0)
+        figure($1, $2, "gc_per_kb", gc_cpu / $5 * 1024)
+}
+
+function figure(p, v, key, x,    n) {
+    n = ++count[p, v, key]
+    value[p, v, key, n] = x
 }
 
 function check(p, v, sum) {
@@ -165,6 +180,7 @@ END {
             row(program[i], m)
         verdict(program[i])
     }
-    means()
+    if (shows_means != "no")
+        means()
     exit bad
 }

@@ -192,12 +192,9 @@ int main(int argc, char **argv)
         insert_one(&seed);
     last = meter_now();
     for (uint64_t i = 0; i < ops; i++) {
-        uint64_t now;
         insert_one(&seed);
         check += tree_remove(key_before_root());
-        now = meter_now();
-        meter_add(&meter, now - last);
-        last = now;
+        meter_lap(&meter, &last);
     }
     check = scramble(check + tree_end());
     meter_report(&meter, check);

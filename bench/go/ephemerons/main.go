@@ -82,9 +82,7 @@ func operation(at **owner, id, r uint64) uint64 {
 }
 
 func begin(n uint64) {
-	for i := range pattern {
-		pattern[i] = byte(meter.Scramble(uint64(i)))
-	}
+	meter.ScrambleBytes(pattern[:])
 	table = make(map[weak.Pointer[owner]]*side, n)
 	slots = make([]*owner, n)
 	for i := range slots {
@@ -101,9 +99,7 @@ func main() {
 	for i := uint64(0); i < ops; i++ {
 		r := meter.Scramble(n + i)
 		check += operation(&slots[r%n], n+i, r)
-		now := meter.Now()
-		m.Add(now - last)
-		last = now
+		m.Lap(&last)
 	}
 	meter.Report(&m, meter.Scramble(check))
 	runtime.KeepAlive(slots)

@@ -71,9 +71,7 @@ func empty() uint64 {
 }
 
 func begin(n uint64) {
-	for i := range pattern {
-		pattern[i] = byte(meter.Scramble(uint64(i)))
-	}
+	meter.ScrambleBytes(pattern[:])
 	slots = make([]*thing, n)
 	for i := range slots {
 		slots[i] = newThing()
@@ -88,9 +86,7 @@ func main() {
 	last := meter.Now()
 	for i := uint64(0); i < ops; i++ {
 		check += replace(&slots[meter.Scramble(n+i)%n], newThing())
-		now := meter.Now()
-		m.Add(now - last)
-		last = now
+		m.Lap(&last)
 	}
 	check = meter.Scramble(check + empty())
 	meter.Report(&m, meter.Scramble(check+made))

@@ -111,9 +111,7 @@ func main() {
 	room := meter.Size(1, "number of entries")
 	ops := meter.Size(2, "number of operations")
 	check := uint64(0)
-	for i := range pattern {
-		pattern[i] = byte(meter.Scramble(uint64(i)))
-	}
+	meter.ScrambleBytes(pattern[:])
 	c := newCache(room)
 	for i := uint64(0); i < room; i++ {
 		c.add(i, meter.Scramble(i))
@@ -123,9 +121,7 @@ func main() {
 		r := meter.Scramble(room + i)
 		s := meter.Scramble(r)
 		check += c.use(min(r%(2*room), s%(2*room)), s)
-		now := meter.Now()
-		m.Add(now - last)
-		last = now
+		m.Lap(&last)
 	}
 	meter.Report(&m, meter.Scramble(check))
 	runtime.KeepAlive(c)

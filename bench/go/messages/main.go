@@ -99,9 +99,7 @@ func main() {
 	producers := make([]worker, meter.Threads(2))
 	consumers := make([]worker, meter.Threads(3))
 	messages = meter.Size(1, "messages of each producer")
-	for i := range pattern {
-		pattern[i] = byte(meter.Scramble(uint64(i)))
-	}
+	meter.ScrambleBytes(pattern[:])
 	reading := start(consumers, (*worker).consume)
 	making := start(producers, (*worker).produce)
 	check := join(making, producers, &all)

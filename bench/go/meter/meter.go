@@ -54,6 +54,13 @@ func (m *Meter) Add(ns uint64) {
 	}
 }
 
+// Lap: the operation that began at *last is done, and the next one begins.
+func (m *Meter) Lap(last *uint64) {
+	now := Now()
+	m.Add(now - *last)
+	*last = now
+}
+
 func (m *Meter) Merge(from *Meter) {
 	m.count += from.count
 	m.max = max(m.max, from.max)
@@ -206,6 +213,13 @@ func Scramble(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
+}
+
+// ScrambleBytes makes what the programs fill their texts with.
+func ScrambleBytes(to []byte) {
+	for i := range to {
+		to[i] = byte(Scramble(uint64(i)))
+	}
 }
 
 // Size is argument i; what names it when it is missing.

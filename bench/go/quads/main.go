@@ -61,9 +61,7 @@ func main() {
 	for i := uint64(0); i < ops; i++ {
 		r := meter.Scramble(^i)
 		check = meter.Scramble(check + root.replace(height, r, &seed))
-		now := meter.Now()
-		m.Add(now - last)
-		last = now
+		m.Lap(&last)
 	}
 	meter.Report(&m, meter.Scramble(check+root.count()))
 	runtime.KeepAlive(root)

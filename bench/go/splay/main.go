@@ -152,9 +152,7 @@ func main() {
 	for i := uint64(0); i < ops; i++ {
 		insertOne(&seed)
 		check += remove(keyBeforeRoot())
-		now := meter.Now()
-		m.Add(now - last)
-		last = now
+		m.Lap(&last)
 	}
 	meter.Report(&m, meter.Scramble(check+end()))
 }
