@@ -2,6 +2,7 @@
 #   make run             the package graph, collected and not
 #   make bench           PROGRAMS="lru gcbench" ROUNDS=5 SIZE=small|full
 #   make bench-alloc     instructions per allocation (needs valgrind)
+#   make bench-mark      how fast objects are marked, beside a bare loop
 #   make example         builds the example only
 SIZE     ?= small
 ROUNDS   ?= 5
@@ -27,4 +28,12 @@ bench: all
 bench-alloc: all
 	CC="$(CC)" LIB=$(LIB)/libsancai.a bench/alloc-run
 
-.PHONY: example run bench-alloc
+MARKED ?= 4000000
+bench-mark: all
+	@mkdir -p out/bench
+	@$(CC) $(ALL_FLAGS) -O2 -Iinclude -Ibench -DPORT_SANCAI -o out/bench/mark \
+	    bench/mark.c bench/meter.c bench/port.c $(LIB)/libsancai.a -ldl -lm
+	@for g in order depth scatter random; do \
+	    out/bench/mark $$g $(MARKED) || exit 1; done
+
+.PHONY: example run bench-alloc bench-mark

@@ -14,6 +14,9 @@
  *                    v may not lead to k
  *   PAIR_KEY(p)      NULL when dead the same     the same       never NULL
  *   PAIR_VALUE(p)    while k lives  the same     v              v
+ *   Weak             sc_weak        the same     hidden pointer  a pointer
+ *   WEAK_NEW(p), WEAK_GET(w)
+ *                    NULL when dead the same     the same       never NULL
  *   CLEANUP(f, arg)  begins the function f that a cleanup calls with arg
  *   CLEANUP_ADD(p, f, arg)
  *                    sc_cleanup     the same     a finalizer    -
@@ -58,6 +61,9 @@ typedef struct sc_ephemeron Pair;
 #define PAIR_NEW(key, value) sc_ephemeron_new(key, value)
 #define PAIR_KEY(p) sc_ephemeron_key(p)
 #define PAIR_VALUE(p) sc_ephemeron_value(p)
+typedef struct sc_weak Weak;
+#define WEAK_NEW(p) sc_weak_new(p)
+#define WEAK_GET(w) sc_weak_get(w)
 #define CLEANUP(f, arg) static void f(void *arg)
 #define CLEANUP_ADD(p, f, arg) ((void)sc_cleanup(p, f, arg))
 #define CLEANUP_NOW(f, arg) ((void)(arg))
@@ -98,6 +104,18 @@ static inline Pair *port_pair_new(void *key, void *value)
 #define PAIR_NEW(k, v) port_pair_new(k, v)
 #define PAIR_KEY(p) ((p)->key ? GC_REVEAL_POINTER((p)->key) : NULL)
 #define PAIR_VALUE(p) ((p)->value)
+typedef struct Weak {
+    GC_hidden_pointer to;       /* as in Pair; nothing in it is a pointer */
+} Weak;
+static inline Weak *port_weak_new(void *p)
+{
+    Weak *w = GC_MALLOC_ATOMIC(sizeof *w);
+    w->to = GC_HIDE_POINTER(p);
+    GC_general_register_disappearing_link((void **)&w->to, p);
+    return w;
+}
+#define WEAK_NEW(p) port_weak_new(p)
+#define WEAK_GET(w) ((w)->to ? GC_REVEAL_POINTER((w)->to) : NULL)
 #define CLEANUP(f, arg) static void f(void *port_object, void *arg)
 #define CLEANUP_ADD(p, f, arg) \
     GC_register_finalizer_no_order(p, f, arg, NULL, NULL)
@@ -138,6 +156,9 @@ static inline Pair *port_pair_new(void *key, void *value)
 #define PAIR_NEW(k, v) port_pair_new(k, v)
 #define PAIR_KEY(p) ((p)->key)
 #define PAIR_VALUE(p) ((p)->value)
+typedef void Weak;
+#define WEAK_NEW(p) ((void *)(p))
+#define WEAK_GET(w) (w)
 #define CLEANUP(f, arg) static void f(void *arg)
 #define CLEANUP_ADD(p, f, arg) ((void)(p))
 #define CLEANUP_NOW(f, arg) f(arg)

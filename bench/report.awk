@@ -18,6 +18,8 @@ BEGIN {
     measure_add("gc_cpu_ns", "GC CPU s", 1e9)
     if (measures != "")
         measure_add("gc_per_kb", "GC ns per KB", 1)
+    if (measures != "")
+        measure_add("per_item_ns", "ns per item", 1)
     measure_add("hold_p999_ns", "hold p99.9 ms", 1e6)
     measure_add("hold_max_ns", "hold max ms", 1e6)
     if (measures != "")

@@ -27,6 +27,7 @@ struct work {
     struct work_buffer *fresh, *due; /* queue.c: pages */
     uint64_t due_at;                /* entries of due already taken */
     uint64_t bytes_marked;          /* not yet added to gc.bytes_marked */
+    uint64_t density;               /* bytes scanned of a page, on average */
     uint64_t scan_work;             /* bytes scanned, not yet credited */
     bool flushed;                   /* gave work to others since asked */
     bool checking;                  /* second marking (gccheckmark) */
@@ -243,9 +244,13 @@ void mark_word(struct work *, uintptr_t word);
 void mark_range(struct work *, uintptr_t lo, uintptr_t hi);
 /* Scans one grey entry; bytes scanned. */
 size_t mark_scan(struct work *, uintptr_t entry);
-/* Scans the grey objects of a page that was queued, until there is none. */
-size_t mark_scan_page(struct work *, uint32_t page);
-void mark_prefetch_page(uint32_t page); /* it will be scanned soon */
+/* Scans the grey objects of a page that was queued, until there is none; next,
+ * if it is not NO_PAGE, is fetched meanwhile, and what leads to other pages is
+ * left in far (ahead.h). */
+struct far;
+size_t mark_scan_page(struct work *, struct far *, uint32_t page,
+                      uint32_t next);
+size_t mark_scan_page_alone(struct work *, uint32_t page);
 
 /* What the object at base refers to becomes grey, though it is not marked. */
 void mark_fields(struct work *, uintptr_t base);

@@ -16,6 +16,7 @@
  *             C3 a thread allocates black from its H2 to its H5.
  */
 #include "collect.h"
+#include "pick.h"
 
 void (*cycle_report_hook)(const struct cycle_report *);
 
@@ -443,5 +444,6 @@ int cycle_init(void)
         e = thread_init();
     if (!e)
         root_init();
+    pick_init();
     return e;
 }

@@ -21,7 +21,7 @@
  * pool until after it has flushed.  So "busy == 0, pool empty, nothing put
  * meanwhile" means that no worker holds a grey object.
  */
-#include "collect.h"
+#include "ahead.h"
 
 #define RING 16
 /* A slice between looks at the clock: about 100 us of scanning. */
@@ -48,20 +48,22 @@ static struct {
 /* ---- The loop ---------------------------------------------------------- */
 
 /* The next page, and the one behind it is on its way. */
-static bool scan_next_page(struct work *w, size_t *done)
+static bool scan_next_page(struct work *w, struct far *f, size_t *done)
 {
     uint32_t page = queue_get(w), next;
+    if (page == NO_PAGE && !far_is_empty(f)) {
+        far_settle(w, f);
+        page = queue_get(w);
+    }
     if (page == NO_PAGE)
         return false;
-    if ((next = queue_peek(w, 0)) != NO_PAGE)
-        mark_prefetch_page(next);
     if ((next = queue_peek(w, 1)) != NO_PAGE) {
         __builtin_prefetch(&heap.bits[next]);
         __builtin_prefetch((char *)&heap.bits[next] + 64);
         __builtin_prefetch(&heap.black[next]);
         __builtin_prefetch(&heap.desc[next]);
     }
-    *done += mark_scan_page(w, page) + 64;
+    *done += mark_scan_page(w, f, page, queue_peek(w, 0)) + 64;
     return true;
 }
 
@@ -69,6 +71,8 @@ static bool scan_next_page(struct work *w, size_t *done)
 size_t drain(struct work *w, size_t budget)
 {
     uintptr_t ring[RING];
+    struct far far;
+    far_begin(&far);
     unsigned head = 0, tail = 0, n = 0;
     size_t done = 0;
     while (done < budget) {
@@ -82,13 +86,14 @@ size_t drain(struct work *w, size_t budget)
         }
         if (head != tail)
             done += mark_scan(w, ring[head++ % RING]) + 16;
-        else if (!scan_next_page(w, &done))
+        else if (!scan_next_page(w, &far, &done))
             break;
         if (unlikely(++n % 256 == 0))
             work_balance(w);
     }
     while (head != tail)
         work_put(w, ring[head++ % RING]);
+    far_settle(w, &far);
     w->parent = 0; /* else our own data would keep that object */
     w->scan_work += done;
     return done;

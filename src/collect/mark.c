@@ -16,7 +16,8 @@
  *
  * Locks: none.  Mark bits are set by atomic or; the winner queues the object.
  */
-#include "mark.h"
+#include "ahead.h"
+#include "pick.h"
 
 struct gc gc;
 
@@ -92,6 +93,28 @@ static RACY NOINLINE void mark_range_checked(struct work *w, uintptr_t lo,
         mark_one(w, os_checker_defined(load_relaxed((uintptr_t *)a)));
 }
 
+/* Of 64 words those of the map. */
+static RACY NOINLINE void mark_block(struct work *w, uintptr_t at,
+                                     uint64_t map)
+{
+    const struct pick_from from = {at, 0, map, heap.base,
+                                   load_relaxed(&heap.limit)};
+    struct picked p;
+    struct far far;
+    p.n = 0;
+    far_begin(&far);
+    (void)pick(&from, 1, &p);
+    for (unsigned i = 0; i < p.n; i++) {
+        uint32_t magic = magic_of(w, p.off[i]);
+        if (!magic)
+            continue;
+        unsigned slot = slot_at(p.off[i], magic);
+        far_put(w, &far, (uint32_t)(p.off[i] >> PAGE_SHIFT), slot >> 6,
+                slot_bit(slot));
+    }
+    far_settle(w, &far);
+}
+
 RACY void mark_range(struct work *w, uintptr_t lo, uintptr_t hi)
 {
     lo = align_up(lo, 8);
@@ -99,24 +122,51 @@ RACY void mark_range(struct work *w, uintptr_t lo, uintptr_t hi)
         mark_range_checked(w, lo, hi);
         return;
     }
+    for (; lo + 64 * 8 <= hi; lo += 64 * 8)
+        mark_block(w, lo, ~0ull);
     for (uintptr_t a = lo; a + 8 <= hi; a += 8)
         mark_one(w, load_relaxed((uintptr_t *)a));
 }
 
 /* ---- Scanning ---------------------------------------------------------- */
 
+/* Periods so short that some go into 64 words: a map of those, from the word
+ * that is `in` behind the start of a period on. */
+static uint64_t map_of_many(const struct sc_shape *p, size_t in, size_t words)
+{
+    uint64_t map = 0;
+    for (size_t j = 0; j < words; j++, in = in + 1 < p->period ? in + 1 : 0)
+        map |= (p->map[0] >> in & 1) << j;
+    return map;
+}
+
+/* As many whole periods at a time as go into 64 words; what is left begins where
+ * a period does, or rather where the first word did. */
+static RACY size_t mark_many(struct work *w, uintptr_t base, size_t i,
+                             size_t words, const struct sc_shape *p)
+{
+    size_t n = 64 / p->period * p->period;
+    uint64_t map = map_of_many(p, i % p->period, n);
+    for (; i + n <= words; i += n)
+        mark_block(w, base + i * 8, map);
+    return i;
+}
+
 RACY void mark_periods(struct work *w, uintptr_t base, uintptr_t lo,
-                              uintptr_t hi, const struct sc_shape *p)
+                       uintptr_t hi, const struct sc_shape *p)
 {
     size_t words = (hi - base) / 8, i = (lo - base) / 8;
+    if (p->period <= 32 && words - i >= 64)
+        i = mark_many(w, base, i, words, p);
     while (i < words) {
         size_t in = i % p->period, piece = in / 64;
         uint64_t map = p->map[piece] >> (in & 63);
         size_t n = min_size(p->period - in, 64 - (in & 63));
         n = min_size(n, words - i);
         if (n < 64)
-            map &= (1ull << n) - 1;
-        scan_map(w, base + i * 8, map);
+            scan_map(w, base + i * 8, map & ((1ull << n) - 1));
+        else
+            mark_block(w, base + i * 8, map);
         i += n;
     }
 }
@@ -255,7 +305,7 @@ void mark_page_again(struct work *w, uint32_t page)
         return;
     if (d & DESC_PAGED) { /* else it is in a queue, and will be scanned */
         if (!swap_seq(&heap.queued[page], 1))
-            mark_scan_page(w, page);
+            mark_scan_page_alone(w, page);
         return;
     }
     const struct span *s = span_at(page);

@@ -35,46 +35,36 @@ INLINE RACY void grey_page(struct work *w, uint32_t page)
         queue_put(w, page);
 }
 
-/* A slot of a page that is DESC_PAGED. */
-struct found {
-    uint32_t page, slot;
-};
-
-INLINE RACY struct bits *found_bits(struct found f)
+INLINE RACY unsigned slot_at(uintptr_t off, uint32_t magic)
 {
-    return &heap.bits[f.page];
+    return (unsigned)((off & (PAGE_SIZE - 1)) * magic >> 32);
 }
 
-/* Where the word points, if that is such a slot; all else is marked at once.
- * Spans of such pages have one page, and behind their last slot no allocation
- * bit is ever set. */
-INLINE RACY bool find(struct work *w, uintptr_t a, struct found *f)
+/* Into a page that is DESC_PAGED?  Then what its slots are found by; all else
+ * is marked at once, and 0.  Spans of such pages have one page, and behind
+ * their last slot no allocation bit is ever set. */
+INLINE RACY uint32_t magic_of(struct work *w, uintptr_t off)
 {
-    uintptr_t off = a - heap.base;
-    if (off >= load_relaxed(&heap.limit))
-        return false;
-    uint32_t page = (uint32_t)(off >> PAGE_SHIFT);
-    uint32_t d = load_acquire(&heap.desc[page]);
+    uint32_t d = load_acquire(&heap.desc[off >> PAGE_SHIFT]);
     if (unlikely(!(d & DESC_PAGED & ~w->slow))) {
-        mark_other(w, a, d);
-        return false;
+        mark_other(w, heap.base + off, d);
+        return 0;
     }
-    uint64_t in = off & (PAGE_SIZE - 1);
-    f->page = page;
-    f->slot = (uint32_t)(in * class_magic[DESC_CLASS(d)] >> 32);
-    return true;
+    return class_magic[DESC_CLASS(d)];
 }
 
-INLINE RACY void mark_found(struct work *w, struct found f)
+/* Slots of one word of a page's bits. */
+INLINE RACY void mark_slots(struct work *w, uint32_t page, uint32_t word,
+                            uint64_t slots)
 {
-    struct bits *b = found_bits(f);
-    unsigned i = f.slot >> 6;
-    uint64_t bit = slot_bit(f.slot), alloc = load_acquire(&b->w[i].alloc);
-    if (!(alloc & ~load_relaxed(&b->w[i].mark) & bit))
+    struct bits *b = &heap.bits[page];
+    uint64_t alloc = load_acquire(&b->w[word].alloc);
+    slots &= alloc & ~load_relaxed(&b->w[word].mark);
+    if (!slots)
         return;
-    /* Who scans the page counts the object, whoever was first here. */
-    (void)or_seq(&b->w[i].mark, bit);
-    grey_page(w, f.page);
+    /* Who scans the page counts the objects, whoever was first here. */
+    (void)or_seq(&b->w[word].mark, slots);
+    grey_page(w, page);
 }
 
 /* True only for a small object that is marked already; costs no more than to
@@ -88,16 +78,20 @@ INLINE RACY bool is_known_marked(uintptr_t a)
     uint32_t d = load_acquire(&heap.desc[page]);
     if (!(d & DESC_PAGED))
         return false;
-    uint64_t in = off & (PAGE_SIZE - 1);
-    unsigned slot = (unsigned)(in * class_magic[DESC_CLASS(d)] >> 32);
+    unsigned slot = slot_at(off, class_magic[DESC_CLASS(d)]);
     return load_relaxed(&heap.bits[page].w[slot >> 6].mark) & slot_bit(slot);
 }
 
 INLINE RACY void mark_one(struct work *w, uintptr_t a)
 {
-    struct found f;
-    if (find(w, a, &f))
-        mark_found(w, f);
+    uintptr_t off = a - heap.base;
+    if (off >= load_relaxed(&heap.limit))
+        return;
+    uint32_t magic = magic_of(w, off);
+    if (!magic)
+        return;
+    unsigned slot = slot_at(off, magic);
+    mark_slots(w, (uint32_t)(off >> PAGE_SHIFT), slot >> 6, slot_bit(slot));
 }
 
 /* The words of `map` from `at` on. */

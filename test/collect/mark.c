@@ -1,5 +1,5 @@
 /* links: os base page heap src/collect/work.c src/collect/queue.c
- * links: src/collect/mark.c src/collect/markpage.c
+ * links: src/collect/mark.c src/collect/markpage.c src/collect/pick.c
  *
  * Marking against a slow one: a heap of objects of every kind and class, full
  * of pointers of every sort (to the start, inside, one past the end, to free
@@ -7,6 +7,7 @@
  * declared and finds objects by dividing.
  */
 #include "../heap/model.h"
+#include "../../src/collect/ahead.h"
 
 #include <pthread.h>
 
@@ -279,19 +280,30 @@ static void compare_marks(void)
     CHECK(white > 0);
 }
 
+/* One entry or page, as drain.c does it; 0 when there is none. */
+static size_t drain_one(struct work *w, struct far *f)
+{
+    uintptr_t e = work_get(w);
+    if (e)
+        return mark_scan(w, e) + 1;
+    uint32_t page = queue_get(w);
+    if (page == NO_PAGE) {
+        far_settle(w, f);
+        page = queue_get(w);
+    }
+    if (page == NO_PAGE)
+        return 0;
+    return mark_scan_page(w, f, page, queue_peek(w, 0)) + 1;
+}
+
 static size_t drain_all(struct work *w)
 {
-    size_t sum = 0;
-    for (;;) {
-        uintptr_t e = work_get(w);
-        uint32_t page = e ? NO_PAGE : queue_get(w);
-        if (e)
-            sum += mark_scan(w, e);
-        else if (page != NO_PAGE)
-            sum += mark_scan_page(w, page);
-        else
-            return sum;
-    }
+    struct far f;
+    size_t sum = 0, n;
+    far_begin(&f);
+    while ((n = drain_one(w, &f)))
+        sum += n - 1;
+    return sum;
 }
 
 static void mark_and_compare(unsigned per_mille)
@@ -489,19 +501,15 @@ static void *marker(void *arg)
     struct work w = {0};
     unsigned i;
     bool resting = false;
+    struct far f;
+    far_begin(&f);
     while ((i = atomic_fetch_add(&next, 1)) < ROOTS)
         mark_word(&w, root[i]);
     while (atomic_load(&idle) < MARKERS) {
-        uintptr_t e = work_get(&w);
-        uint32_t page = e ? NO_PAGE : queue_get(&w);
-        bool some = e || page != NO_PAGE;
+        bool some = drain_one(&w, &f);
         if (some && resting)
             atomic_fetch_sub(&idle, 1), resting = false;
-        if (e)
-            mark_scan(&w, e);
-        else if (some)
-            mark_scan_page(&w, page);
-        else if (!resting)
+        else if (!some && !resting)
             atomic_fetch_add(&idle, 1), resting = true;
         work_balance(&w);
     }
