@@ -140,8 +140,8 @@ static uint64_t map_of_many(const struct sc_shape *p, size_t in, size_t words)
     return map;
 }
 
-/* As many whole periods at a time as go into 64 words; what is left begins where
- * a period does, or rather where the first word did. */
+/* As many whole periods at a time as go into 64 words, so that all pieces have
+ * the same map; returns where the rest begins. */
 static RACY size_t mark_many(struct work *w, uintptr_t base, size_t i,
                              size_t words, const struct sc_shape *p)
 {
