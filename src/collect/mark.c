@@ -97,7 +97,7 @@ static RACY NOINLINE void mark_range_checked(struct work *w, uintptr_t lo,
 static RACY NOINLINE void mark_block(struct work *w, uintptr_t at,
                                      uint64_t map)
 {
-    const struct pick_from from = {at, 0, map, heap.base,
+    const struct pick_from from = {at, 0, map, -heap.base,
                                    load_relaxed(&heap.limit)};
     struct picked p;
     struct far far;

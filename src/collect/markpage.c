@@ -97,7 +97,7 @@ INLINE RACY void look_map(struct scan *s, uintptr_t e)
 {
     for (uint64_t map = s->from.map; map; map &= map - 1) {
         const uintptr_t *word = (uintptr_t *)e + __builtin_ctzll(map);
-        uintptr_t off = load_relaxed(word) - s->from.base;
+        uintptr_t off = load_relaxed(word) + s->from.minus_base;
         if (off < s->from.limit)
             look(s, off);
     }
@@ -225,7 +225,7 @@ INLINE RACY void scan_begin(struct scan *s, struct work *w, struct far *f,
      * need to look for DESC_KEYS again. */
     s->d = load_acquire(&heap.desc[page]);
     s->k = &classes[DESC_CLASS(s->d)];
-    s->from = (struct pick_from){0, s->k->size, s->k->map, heap.base,
+    s->from = (struct pick_from){0, s->k->size, s->k->map, -heap.base,
                                  load_relaxed(&heap.limit)};
     s->picked.n = 0;
     for (unsigned i = 0; i < 8; i++)

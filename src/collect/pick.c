@@ -11,7 +11,8 @@
  * All are RACY: the program changes the words meanwhile.  A vector is read a
  * word at a time as far as that matters: on x86-64 and aarch64 an aligned word
  * inside a vector is read whole.  Masked words are not read, even where they
- * would not be mapped.
+ * would not be mapped.  The vectors are cleared at the end: a thread's
+ * registers are roots, and it may not use that one for a long time.
  *
  * Invariant: every kernel picks what plain picks, in the same order
  *            (test/collect/pick.c).
@@ -24,13 +25,13 @@
 static RACY uint64_t pick_plain(const struct pick_from *f, uint64_t slots,
                                 struct picked *out)
 {
-    uintptr_t base = f->base, limit = f->limit;
+    uintptr_t minus_base = f->minus_base, limit = f->limit;
     unsigned n = out->n;
     for (; slots && n < PICK_ENOUGH; slots &= slots - 1) {
         uintptr_t at = f->start + (size_t)__builtin_ctzll(slots) * f->size;
         for (uint64_t map = f->map; map; map &= map - 1) {
             const uintptr_t *word = (uintptr_t *)at + __builtin_ctzll(map);
-            uintptr_t off = load_relaxed(word) - base;
+            uintptr_t off = load_relaxed(word) + minus_base;
             out->off[n] = off;
             n += off < limit;
         }
@@ -67,7 +68,7 @@ static RACY uint64_t pick_avx2(const struct pick_from *f, uint64_t slots,
                                struct picked *out)
 {
     /* Signed comparison of both with the highest bit turned. */
-    __m256i base = _mm256_set1_epi64x((int64_t)f->base);
+    __m256i minus_base = _mm256_set1_epi64x((int64_t)f->minus_base);
     __m256i high = _mm256_set1_epi64x(INT64_MIN);
     __m256i limit = _mm256_xor_si256(
         _mm256_set1_epi64x((int64_t)f->limit), high);
@@ -77,7 +78,7 @@ static RACY uint64_t pick_avx2(const struct pick_from *f, uint64_t slots,
         for (uint64_t map = f->map; map; map >>= 4, at += 32) {
             __m256i in = _mm256_load_si256((__m256i *)lanes[map & 15]);
             __m256i v = _mm256_maskload_epi64((long long *)at, in);
-            v = _mm256_sub_epi64(v, base);
+            v = _mm256_add_epi64(v, minus_base);
             in = _mm256_and_si256(
                 in, _mm256_cmpgt_epi64(limit, _mm256_xor_si256(v, high)));
             unsigned k = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(in));
@@ -88,41 +89,44 @@ static RACY uint64_t pick_avx2(const struct pick_from *f, uint64_t slots,
         }
     }
     out->n = n;
+    _mm256_zeroall();
     return slots;
 }
 
 /* Closed up in a register: closing up on the way to memory is slow on some.  No
  * wider than the map, for a masked vector that ends behind its object would
  * fetch the next line of memory all the same. */
-#define PICK_AVX512(name, lanes, load, V, set1, sub, cmp, compress, store)     \
+#define PICK_AVX512(name, lanes, load, V, set1, add, cmp, compress, store)     \
     __attribute__((target("avx512f,avx512vl,bmi,popcnt")))                     \
     static RACY uint64_t name(const struct pick_from *f, uint64_t slots,       \
                               struct picked *out)                              \
     {                                                                          \
-        V base = set1((int64_t)f->base), limit = set1((int64_t)f->limit);      \
+        V minus_base = set1((int64_t)f->minus_base);                           \
+        V limit = set1((int64_t)f->limit);                                     \
         unsigned n = out->n;                                                   \
         for (; slots && n < PICK_ENOUGH; slots &= slots - 1) {                 \
             uintptr_t at = f->start +                                          \
                            (size_t)__builtin_ctzll(slots) * f->size;           \
             for (uint64_t m = f->map; m; m >>= lanes, at += 8 * lanes) {       \
                 __mmask8 in = (__mmask8)(m & ((1u << lanes) - 1));             \
-                V v = sub(load(in, (void *)at), base);                         \
+                V v = add(load(in, (void *)at), minus_base);                   \
                 in = cmp(in, v, limit);                                        \
                 store(&out->off[n], compress(in, v));                          \
                 n += (unsigned)__builtin_popcount(in);                         \
             }                                                                  \
         }                                                                      \
         out->n = n;                                                            \
+        _mm256_zeroall();                                                      \
         return slots;                                                          \
     }
 PICK_AVX512(pick_by_8, 8, _mm512_maskz_loadu_epi64, __m512i,
-            _mm512_set1_epi64, _mm512_sub_epi64, _mm512_mask_cmplt_epu64_mask,
+            _mm512_set1_epi64, _mm512_add_epi64, _mm512_mask_cmplt_epu64_mask,
             _mm512_maskz_compress_epi64, _mm512_storeu_si512)
 PICK_AVX512(pick_by_4, 4, _mm256_maskz_loadu_epi64, __m256i,
-            _mm256_set1_epi64x, _mm256_sub_epi64, _mm256_mask_cmplt_epu64_mask,
+            _mm256_set1_epi64x, _mm256_add_epi64, _mm256_mask_cmplt_epu64_mask,
             _mm256_maskz_compress_epi64, _mm256_storeu_epi64)
 PICK_AVX512(pick_by_2, 2, _mm_maskz_loadu_epi64, __m128i,
-            _mm_set1_epi64x, _mm_sub_epi64, _mm_mask_cmplt_epu64_mask,
+            _mm_set1_epi64x, _mm_add_epi64, _mm_mask_cmplt_epu64_mask,
             _mm_maskz_compress_epi64, _mm_storeu_epi64)
 
 static RACY uint64_t pick_avx512(const struct pick_from *f, uint64_t slots,
@@ -157,14 +161,16 @@ static bool has_avx512(void)
 static RACY uint64_t pick_neon(const struct pick_from *f, uint64_t slots,
                                struct picked *out)
 {
-    uint64x2_t base = vdupq_n_u64(f->base), limit = vdupq_n_u64(f->limit);
+    uint64x2_t minus_base = vdupq_n_u64(f->minus_base);
+    uint64x2_t limit = vdupq_n_u64(f->limit);
     unsigned n = out->n;
     for (; slots && n < PICK_ENOUGH; slots &= slots - 1) {
         uintptr_t at = f->start + (size_t)__builtin_ctzll(slots) * f->size;
         for (uint64_t map = f->map; map; map >>= 2, at += 16) {
             const uint64_t *pair = (uint64_t *)at;
             uint64x2_t v = vld1q_dup_u64(pair);
-            v = vsubq_u64(vld1q_lane_u64(pair + (map >> 1 & 1), v, 1), base);
+            v = vld1q_lane_u64(pair + (map >> 1 & 1), v, 1);
+            v = vaddq_u64(v, minus_base);
             uint64x2_t in = vcltq_u64(v, limit);
             out->off[n] = vgetq_lane_u64(v, 0);
             n += map & vgetq_lane_u64(in, 0) & 1;

@@ -2,10 +2,13 @@
  * marking, in the widest form that the processor has.
  *
  *   start + slot * size, for each slot of a bit set -> words of its map
- *        -> base <= word < base + limit?  its offset goes to `off`
+ *        -> word - base < limit?  that offset goes to `off`
  *
  * Memory to be scanned without a map is blocks of 64 words of which all count.
  * Words of which the map says nothing are not read.
+ *
+ * The base is handed on as its negative: else the stacks and registers in which
+ * it is left would keep the heap's first object alive.
  */
 #ifndef SC_PICK_H
 #define SC_PICK_H
@@ -15,7 +18,8 @@
 struct pick_from {
     uintptr_t start, size;
     uint64_t map;            /* bit i: the word at 8 * i; lowest of each slot */
-    uintptr_t base, limit;   /* of the heap */
+    uintptr_t minus_base;    /* of the heap */
+    uintptr_t limit;         /* its bytes */
 };
 
 /* An object adds at most 64, and a vector is stored whole. */

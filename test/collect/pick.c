@@ -9,7 +9,7 @@
 #include "../../src/collect/pick.h"
 
 #define PAGE 8192u
-#define BASE 0xc000000000u
+#define BASE 0xc000000000ul
 #define LIMIT (64u << 20)
 
 static uint64_t state;
@@ -54,8 +54,8 @@ static unsigned all_inside(const struct pick_from *f, uint64_t slots,
             if (!(slots >> s & 1) || !(f->map >> i & 1))
                 continue;
             uintptr_t w = ((uintptr_t *)(f->start + s * f->size))[i];
-            if (w >= f->base && w - f->base < f->limit)
-                off[n++] = w - f->base;
+            if (w >= BASE && w - BASE < f->limit)
+                off[n++] = w - BASE;
         }
     return n;
 }
@@ -104,7 +104,7 @@ static void compare_all(const struct pick_kernel *k, uintptr_t end,
 {
     static const unsigned density[] = {0, 1, 8, 32, 63, 64};
     uint64_t whole = size == 512 ? ~0ull : (1ull << size / 8) - 1;
-    struct pick_from f = {end - 64 * size, size, 0, BASE, LIMIT};
+    struct pick_from f = {end - 64 * size, size, 0, -BASE, LIMIT};
     for (unsigned i = 0; i < 6 * 6 * 6; i++) {
         unsigned full = density[i / 6 % 6];
         for (uintptr_t *w = (uintptr_t *)f.start; w < (uintptr_t *)end; w++)
@@ -143,7 +143,7 @@ TEST(the_widest_is_chosen)
 TEST(stops_when_it_is_enough)
 {
     uintptr_t end = memory(), start = end - 64 * 512;
-    struct pick_from f = {start, 512, ~0ull, BASE, LIMIT};
+    struct pick_from f = {start, 512, ~0ull, -BASE, LIMIT};
     for (uintptr_t *w = (uintptr_t *)start; w < (uintptr_t *)end; w++)
         *w = BASE + 8;
     for (const struct pick_kernel *k = pick_kernels; k->fn; k++) {
