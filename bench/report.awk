@@ -18,8 +18,10 @@ BEGIN {
     measure_add("gc_cpu_ns", "GC CPU s", 1e9)
     if (measures != "")
         measure_add("gc_per_kb", "GC ns per KB", 1)
-    if (measures != "")
+    if (measures != "") {
         measure_add("per_item_ns", "ns per item", 1)
+        measure_add("kept_per_mille", "kept per mille", 1, 1)
+    }
     measure_add("hold_p999_ns", "hold p99.9 ms", 1e6)
     measure_add("hold_max_ns", "hold max ms", 1e6)
     if (measures != "")

@@ -33,12 +33,14 @@ static struct shard {
 static struct meta_pool pool = META_POOL(sizeof(struct special), META_OTHER);
 static _Atomic uint64_t ids;
 
-/* Pages are scattered, objects of one page lie side by side in their order: who
- * makes specials for objects in a row, and who walks over the table, finds
- * buckets, specials and mark bits in a row too. */
+/* Blocks of 1 KiB are scattered, objects of one block lie side by side in their
+ * order: who makes specials for objects in a row, and who walks over the table,
+ * finds buckets, specials and mark bits in a row too.  (Whole pages would fill
+ * the shards unevenly, and a shard keeps its buckets.) */
+#define BLOCK 1024
 static uint64_t hash_of(uintptr_t object)
 {
-    return (object >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull;
+    return object / BLOCK * 0x9e3779b97f4a7c15ull;
 }
 
 static struct shard *shard_of(uintptr_t object)
@@ -48,8 +50,8 @@ static struct shard *shard_of(uintptr_t object)
 
 static struct special **bucket_of(const struct shard *k, uintptr_t object)
 {
-    uint64_t in_page = object % PAGE_SIZE / 16;
-    return &k->bucket[((hash_of(object) >> 20) + in_page) & (k->room - 1)];
+    uint64_t in_block = object % BLOCK / 16;
+    return &k->bucket[((hash_of(object) >> 20) + in_block) & (k->room - 1)];
 }
 
 int special_init(void)
