@@ -97,11 +97,10 @@ static void run(struct special *s)
 }
 
 /* What callbacks left in dead frames must not keep their objects: the frames in
- * which this thread waits would otherwise begin with it.  It may be held there
- * by a signal, whose frame alone has 3 KiB and more. */
+ * which this thread waits would otherwise begin with it. */
 static NOINLINE void scrub_stack(void)
 {
-    volatile uint64_t dead[2048];
+    volatile uint64_t dead[512];
     for (unsigned i = 0; i < COUNT(dead); i++)
         dead[i] = 0;
 }
