@@ -6,8 +6,8 @@
  *   depth     a tree, allocated depth first
  *   scatter   a tree over objects in random order: every pointer leads
  *             anywhere, each object has one parent
- *   random    three random pointers in 64 bytes, so most objects are found
- *             several times
+ *   random    objects of 64 bytes in random order: one ring of all, and two
+ *             pointers anywhere, so most are found several times
  *
  * The first three have two pointers in 32 bytes.  The bare loop does what no
  * collector may: it knows that every word is NULL or the start of an object of

@@ -136,4 +136,14 @@ INLINE RACY void far_put(struct work *w, struct far *f, uint32_t page,
     f->q[f->tail++ % FAR] = (struct far_word){page, word, slots};
 }
 
+/* Where a word leads, as an offset from the heap's base. */
+INLINE RACY void far_look(struct work *w, struct far *f, uintptr_t off)
+{
+    uint32_t magic = magic_of(w, off);
+    if (!magic)
+        return;
+    unsigned slot = slot_at(off, magic);
+    far_put(w, f, (uint32_t)(off >> PAGE_SHIFT), slot >> 6, slot_bit(slot));
+}
+
 #endif

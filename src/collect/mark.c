@@ -104,14 +104,8 @@ static RACY NOINLINE void mark_block(struct work *w, uintptr_t at,
     p.n = 0;
     far_begin(&far);
     (void)pick(&from, 1, &p);
-    for (unsigned i = 0; i < p.n; i++) {
-        uint32_t magic = magic_of(w, p.off[i]);
-        if (!magic)
-            continue;
-        unsigned slot = slot_at(p.off[i], magic);
-        far_put(w, &far, (uint32_t)(p.off[i] >> PAGE_SHIFT), slot >> 6,
-                slot_bit(slot));
-    }
+    for (unsigned i = 0; i < p.n; i++)
+        far_look(w, &far, p.off[i]);
     far_settle(w, &far);
 }
 

@@ -82,15 +82,12 @@ INLINE RACY void look_in_series(struct scan *s, struct series *r,
 
 INLINE RACY void look(struct scan *s, uintptr_t off)
 {
-    uint32_t page = (uint32_t)(off >> PAGE_SHIFT), magic;
-    unsigned slot;
-    if (page == s->page) {
-        slot = slot_at(off, s->k->magic);
-        s->local[slot >> 6] |= slot_bit(slot);
-    } else if ((magic = magic_of(s->w, off))) {
-        slot = slot_at(off, magic);
-        far_put(s->w, s->far, page, slot >> 6, slot_bit(slot));
+    if (off >> PAGE_SHIFT != s->page) {
+        far_look(s->w, s->far, off);
+        return;
     }
+    unsigned slot = slot_at(off, s->k->magic);
+    s->local[slot >> 6] |= slot_bit(slot);
 }
 
 INLINE RACY void look_map(struct scan *s, uintptr_t e)
