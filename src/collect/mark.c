@@ -175,11 +175,68 @@ static void scan_traced(struct work *w, uintptr_t base, size_t size,
     while (cursor);
 }
 
-/* All oblets behind the first become entries of their own. */
-static void queue_oblets(struct work *w, uintptr_t base, uintptr_t end)
+/* ---- Large objects ------------------------------------------------------ */
+
+/*   object   |section         |section         |section    |    32 MiB each
+ *             o o o o ... o o o                               oblets, 128 KiB
+ *
+ * The first entry queues the sections, the first of a section its oblets: but
+ * not those that were never touched.  They are zero; and to read them would
+ * have the kernel put its page of zeroes there, to be copied at the first write.
+ * A store that comes meanwhile is the barrier's to tell of, like any other.
+ * Once all sections were found touched everywhere nobody asks again. */
+#define SECTION (256 * OBLET)
+/* Smaller ones are as soon read as asked for. */
+#define SPARSE_MIN MIB(1)
+
+static uint32_t sections_of(const struct span *s)
 {
-    for (uintptr_t a = base + OBLET; a < end; a += OBLET)
+    return (uint32_t)((s->size + SECTION - 1) / SECTION);
+}
+
+/* The sections behind the first become entries of their own. */
+static void queue_sections(struct work *w, struct span *s)
+{
+    uintptr_t base = span_start(s), end = base + align_down(s->size, 8);
+    if (load_relaxed(&s->full) == sections_of(s))
+        store_relaxed(&s->sparse, false);
+    store_relaxed(&s->full, 0);
+    for (uintptr_t a = base + SECTION; a < end; a += SECTION)
         work_put(w, a);
+}
+
+/* Of one section; false: nothing is known, and all may have been. */
+static bool find_touched(struct span *s, uintptr_t lo, uintptr_t hi,
+                         uint64_t *map)
+{
+    size_t n = (hi - lo + OBLET - 1) / OBLET, touched = 0;
+    if (s->size < SPARSE_MIN || !load_relaxed(&s->sparse))
+        return false;
+    if (!os_touched(lo, hi - lo, OBLET, map)) {
+        store_relaxed(&s->sparse, false);
+        return false;
+    }
+    for (size_t i = 0; i < SECTION / OBLET / 64; i++)
+        touched += i * 64 < n ? bits_in(map[i]) : 0;
+    if (touched == n)
+        add_relaxed(&s->full, 1);
+    return true;
+}
+
+/* All oblets of a section behind the first become entries of their own; true if
+ * the first is to be scanned. */
+static bool queue_oblets(struct work *w, struct span *s, uintptr_t from)
+{
+    uint64_t map[SECTION / OBLET / 64];
+    uintptr_t end = span_start(s) + align_down(s->size, 8);
+    uintptr_t to = min_size(from + SECTION, end);
+    bool known = find_touched(s, from, to, map);
+    for (uintptr_t a = from + OBLET; a < to; a += OBLET) {
+        size_t i = (a - from) / OBLET;
+        if (!known || (map[i / 64] >> (i & 63) & 1))
+            work_put(w, a);
+    }
+    return !known || (map[0] & 1);
 }
 
 static size_t scan_oblet(struct work *w, const struct span *s, uintptr_t e)
@@ -211,7 +268,9 @@ static NOINLINE size_t scan_large(struct work *w, uintptr_t e, uint32_t page,
         return s->size;
     }
     if (e == base)
-        queue_oblets(w, base, base + align_down(s->size, 8));
+        queue_sections(w, s);
+    if ((e - base) % SECTION == 0 && !queue_oblets(w, s, e))
+        return 0;
     return scan_oblet(w, s, e);
 }
 

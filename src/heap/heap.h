@@ -131,6 +131,8 @@ struct span { /* 64 bytes; of the span's first page */
     const struct sc_shape *shape; /* large, precise or traced */
     struct special *specials;     /* collect/special.c */
     _Atomic uint64_t *freed;      /* slots given to sc_free; NULL: none */
+    _Atomic bool sparse;   /* large: parts may never have been touched */
+    _Atomic uint16_t full; /* of its sections: touched everywhere (mark.c) */
 };
 
 /* Of a span's first page.  A slot's two bits lie in neighbouring words, so that

@@ -176,6 +176,8 @@ struct span *span_new_large(size_t n, enum kind kind,
     s->gen = gen;
     s->state = SPAN_LARGE;
     s->nslots = s->nalloc = s->search = 1;
+    store_relaxed(&s->sparse, *zero);
+    store_relaxed(&s->full, 0);
     s->size = n;
     s->kind = (uint8_t)kind;
     s->shape = shape;

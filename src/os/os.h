@@ -42,6 +42,10 @@ size_t os_page_size(void);
 uint64_t os_physical_memory(void);
 /* Address space that the process may still take; SIZE_MAX without a limit. */
 size_t os_address_space_left(void);
+/* Bit i of map: bytes from a + i * piece on, `piece` of them, may have been
+ * touched since they were made ready; the others read as zero.  False: there
+ * is no knowing. */
+bool os_touched(uintptr_t a, size_t n, size_t piece, uint64_t *map);
 /* Copies memory that may be unmapped: bytes copied, 0 if it is gone. */
 size_t os_read_memory(void *to, const void *from, size_t n);
 
