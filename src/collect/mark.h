@@ -21,6 +21,12 @@ void mark_other(struct work *, uintptr_t a, uint32_t d);
 /* Words [lo, hi) of an object at base whose map repeats every period. */
 void mark_periods(struct work *, uintptr_t base, uintptr_t lo, uintptr_t hi,
                   const struct sc_shape *);
+/* By a trace function, to the end. */
+void mark_traced(struct work *, uintptr_t base, size_t size, sc_trace_fn);
+/* An entry that leads into a large object: bytes scanned. */
+size_t mark_scan_large(struct work *, uintptr_t e, uint32_t page, uint32_t d);
+/* All of it at once: no queue is needed. */
+void mark_whole_large(struct work *, const struct span *);
 /* One object of whatever kind: keys of ephemerons, trace functions, all words,
  * long periods; bytes scanned. */
 size_t mark_odd(struct work *, uintptr_t e, uint32_t d, const struct class *);

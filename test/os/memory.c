@@ -72,6 +72,37 @@ TEST(discard_returns_pages)
     CHECK(faults(p));
 }
 
+/* Three pieces and a bit, from the middle of a page on where that is asked. */
+static bool tell(const char *p, uint64_t *map)
+{
+    return os_touched((uintptr_t)p, 3 * MIB(1) + 1, MIB(1), map);
+}
+
+TEST(touched_is_told)
+{
+    char *p = os_map(MANY);
+    uint64_t map[1];
+    CHECK(p != NULL);
+    if (!tell(p, map))
+        SKIP("the kernel does not tell which pages were touched");
+    CHECK_EQ(map[0], 0);
+    p[MIB(1)] = 1;
+    CHECK(tell(p, map));
+    CHECK_EQ(map[0], 2);
+    CHECK(tell(p + 8, map)); /* that page ends the first piece now */
+    CHECK_EQ(map[0], 3);
+    p[MIB(3) + os_page_size()] = 1; /* behind the end */
+    CHECK(tell(p, map));
+    CHECK_EQ(map[0], 2);
+    p[MIB(3)] = 1;
+    CHECK(tell(p, map));
+    CHECK_EQ(map[0], 10);
+    CHECK_EQ(os_discard(p, MIB(2)), 0);
+    CHECK(tell(p, map));
+    CHECK_EQ(map[0], 8);
+    os_unmap(p, MANY);
+}
+
 TEST(alignment_and_hint)
 {
     for (size_t align = os_page_size(); align <= GIB(1); align *= 4) {
