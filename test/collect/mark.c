@@ -1,5 +1,6 @@
 /* links: os base page heap src/collect/work.c src/collect/queue.c
- * links: src/collect/mark.c src/collect/markpage.c src/collect/pick.c
+ * links: src/collect/mark.c src/collect/marklarge.c src/collect/markpage.c
+ * links: src/collect/pick.c
  *
  * Marking against a slow one: a heap of objects of every kind and class, full
  * of pointers of every sort (to the start, inside, one past the end, to free
