@@ -7,8 +7,7 @@
  *                     [oldest: its bits are here, mark] .. [newest: fetch]
  *
  * One at a time, for a processor keeps only some dozen fetches in the air and
- * stands still when there are more.  Slots of one word of bits that are found
- * one after the other are marked together, by one atomic instruction.
+ * stands still when there are more.
  *
  * Invariant: a marker that goes idle has settled what is far.
  * Locks: none.
@@ -94,46 +93,46 @@ INLINE RACY bool ahead_one(struct ahead *a)
 
 /* ---- Pointers to other pages -------------------------------------------- */
 
+/* Which word of all pages' bits. */
+INLINE RACY uint64_t far_place(uintptr_t off, unsigned slot)
+{
+    return (uint64_t)(off >> PAGE_SHIFT) * 8 + (slot >> 6);
+}
+
 #define FAR 32
 struct far {
-    unsigned head, tail;
+    unsigned at;        /* the oldest, where the next one will be */
     struct far_word {
-        uint32_t page, word;
-        uint64_t slots;
+        uint64_t place;
+        uint64_t slots; /* none: nothing is there */
     } q[FAR];
 };
 
-INLINE RACY void far_begin(struct far *f) { f->head = f->tail = 0; }
+INLINE RACY void far_begin(struct far *f) { *f = (struct far){0}; }
 
 INLINE RACY bool far_is_empty(const struct far *f)
 {
-    return f->head == f->tail;
+    uint64_t all = 0;
+    for (unsigned i = 0; i < FAR; i++)
+        all |= f->q[i].slots;
+    return !all;
 }
 
-INLINE RACY void far_mark_oldest(struct work *w, struct far *f)
+/* In the place of the oldest, whose bits are here by now. */
+INLINE RACY void far_put(struct work *w, struct far *f, uint64_t place,
+                         uint64_t slots)
 {
-    const struct far_word *e = &f->q[f->head++ % FAR];
-    mark_slots(w, e->page, e->word, e->slots);
+    struct far_word *e = &f->q[f->at++ % FAR], old = *e;
+    __builtin_prefetch(&bits_words()[place], 1);
+    *e = (struct far_word){place, slots};
+    if (likely(old.slots))
+        mark_slots(w, old.place, old.slots);
 }
 
 INLINE RACY void far_settle(struct work *w, struct far *f)
 {
-    while (!far_is_empty(f))
-        far_mark_oldest(w, f);
-}
-
-INLINE RACY void far_put(struct work *w, struct far *f, uint32_t page,
-                         uint32_t word, uint64_t slots)
-{
-    struct far_word *last = &f->q[(f->tail - 1) % FAR];
-    if (!far_is_empty(f) && last->page == page && last->word == word) {
-        last->slots |= slots;
-        return;
-    }
-    if (f->tail - f->head == FAR)
-        far_mark_oldest(w, f);
-    __builtin_prefetch(&heap.bits[page].w[word], 1);
-    f->q[f->tail++ % FAR] = (struct far_word){page, word, slots};
+    for (unsigned i = 0; i < FAR; i++)
+        far_put(w, f, 0, 0);
 }
 
 /* Where a word leads, as an offset from the heap's base. */
@@ -143,7 +142,7 @@ INLINE RACY void far_look(struct work *w, struct far *f, uintptr_t off)
     if (!magic)
         return;
     unsigned slot = slot_at(off, magic);
-    far_put(w, f, (uint32_t)(off >> PAGE_SHIFT), slot >> 6, slot_bit(slot));
+    far_put(w, f, far_place(off, slot), slot_bit(slot));
 }
 
 #endif

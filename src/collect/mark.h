@@ -59,18 +59,19 @@ INLINE RACY uint32_t magic_of(struct work *w, uintptr_t off)
     return class_magic[DESC_CLASS(d)];
 }
 
-/* Slots of one word of a page's bits. */
-INLINE RACY void mark_slots(struct work *w, uint32_t page, uint32_t word,
-                            uint64_t slots)
+/* A page's words of bits, eight for each page, as one array. */
+INLINE RACY struct bits_word *bits_words(void) { return heap.bits->w; }
+
+/* Slots of one of them. */
+INLINE RACY void mark_slots(struct work *w, uint64_t place, uint64_t slots)
 {
-    struct bits *b = &heap.bits[page];
-    uint64_t alloc = load_acquire(&b->w[word].alloc);
-    slots &= alloc & ~load_relaxed(&b->w[word].mark);
+    struct bits_word *b = &bits_words()[place];
+    slots &= load_acquire(&b->alloc) & ~load_relaxed(&b->mark);
     if (!slots)
         return;
     /* Who scans the page counts the objects, whoever was first here. */
-    (void)or_seq(&b->w[word].mark, slots);
-    grey_page(w, page);
+    (void)or_seq(&b->mark, slots);
+    grey_page(w, (uint32_t)(place / 8));
 }
 
 /* True only for a small object that is marked already; costs no more than to
@@ -97,7 +98,8 @@ INLINE RACY void mark_one(struct work *w, uintptr_t a)
     if (!magic)
         return;
     unsigned slot = slot_at(off, magic);
-    mark_slots(w, (uint32_t)(off >> PAGE_SHIFT), slot >> 6, slot_bit(slot));
+    mark_slots(w, (uint64_t)(off >> PAGE_SHIFT) * 8 + (slot >> 6),
+               slot_bit(slot));
 }
 
 /* The words of `map` from `at` on. */

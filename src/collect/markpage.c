@@ -55,7 +55,7 @@ INLINE RACY void series_end(struct scan *s, const struct series *r)
     if (r->page == s->page)
         s->local[r->word] |= r->slots;
     else
-        far_put(s->w, s->far, r->page, r->word, r->slots);
+        far_put(s->w, s->far, (uint64_t)r->page * 8 + r->word, r->slots);
 }
 
 /* off: from the heap's base. */

@@ -138,7 +138,7 @@ struct span { /* 64 bytes; of the span's first page */
 /* Of a span's first page.  A slot's two bits lie in neighbouring words, so that
  * a marker, which tests one and sets the other, touches one cache line. */
 struct bits {
-    struct {
+    struct bits_word {
         _Atomic uint64_t mark, alloc;
     } w[8];
 };
