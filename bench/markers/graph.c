@@ -154,13 +154,18 @@ static void meet(struct wave *v, uint32_t i)
     v->queue[v->tail++] = i;
 }
 
-/* With its parts: they need nobody to lead to them. */
+/* Behind the parts of an object: they need nobody to lead to them. */
+static uint32_t parts_end(const struct graph *g, uint32_t i)
+{
+    do
+        i++;
+    while (i < g->nobjects && g->object[i].flags & HEAP_PART);
+    return i;
+}
+
 static void follow(const struct graph *g, struct wave *v, uint32_t i)
 {
-    uint32_t end = i + 1;
-    while (end < g->nobjects && g->object[end].flags & HEAP_PART)
-        end++;
-    for (uint32_t k = g->first[i]; k < g->first[end]; k++)
+    for (uint32_t k = g->first[i]; k < g->first[parts_end(g, i)]; k++)
         meet(v, g->link[k]);
 }
 
@@ -194,4 +199,82 @@ uint32_t graph_reached(const struct graph *g)
 {
     uint32_t depth;
     return go(g, &depth);
+}
+
+/* ---- The cheapest ways --------------------------------------------------- */
+
+/* Objects at a distance, for as many distances as a link may cost and one more:
+ * bucket d % n holds those at distance d, and some that were met sooner. */
+struct ways {
+    const struct graph *g;
+    uint32_t near, far, n;
+    struct bucket {
+        uint32_t *object, n, room;
+    } *bucket;
+    uint64_t *least;        /* distance + 1; 0: not met */
+    uint64_t waiting;
+};
+
+static void way_to(struct ways *w, uint32_t i, uint64_t d)
+{
+    if (w->least[i] && w->least[i] <= d + 1)
+        return;
+    struct bucket *b = &w->bucket[d % w->n];
+    if (b->n == b->room) {
+        b->room = b->room ? 2 * b->room : 64;
+        b->object = realloc(b->object, b->room * sizeof *b->object);
+        if (!b->object)
+            abort();
+    }
+    w->least[i] = d + 1;
+    b->object[b->n++] = i;
+    w->waiting++;
+}
+
+static bool same_page(const struct graph *g, uint32_t i, uint32_t j)
+{
+    return g->object[i].flags & g->object[j].flags & HEAP_PAGED &&
+           g->at[i] / 512 == g->at[j] / 512;
+}
+
+static void ways_from(struct ways *w, uint32_t i, uint64_t d)
+{
+    const struct graph *g = w->g;
+    for (uint32_t k = g->first[i]; k < g->first[parts_end(g, i)]; k++)
+        way_to(w, g->link[k],
+               d + (same_page(g, i, g->link[k]) ? w->near : w->far));
+}
+
+static uint64_t ways_go(struct ways *w)
+{
+    uint64_t d, longest = 0;
+    for (d = 0; w->waiting; d++)
+        for (struct bucket *b = &w->bucket[d % w->n]; b->n; w->waiting--) {
+            uint32_t i = b->object[--b->n];
+            if (w->least[i] != d + 1)
+                continue;
+            longest = d;
+            ways_from(w, i, d);
+        }
+    return longest;
+}
+
+uint64_t graph_chain(const struct graph *g, uint32_t near, uint32_t far)
+{
+    struct ways w = {.g = g, .near = near, .far = far, .n = near + far + 1};
+    uint32_t roots = 0;
+    w.bucket = calloc(w.n, sizeof *w.bucket);
+    w.least = calloc(g->nobjects + 1ul, sizeof *w.least);
+    if (!w.bucket || !w.least)
+        abort();
+    for (uint32_t j = 0; j < g->njobs; j++)
+        roots += g->job[j].nroots;
+    for (uint32_t i = 0; i < roots; i++)
+        way_to(&w, g->root[i], 0);
+    uint64_t longest = ways_go(&w);
+    for (uint32_t i = 0; i < w.n; i++)
+        free(w.bucket[i].object);
+    free(w.bucket);
+    free(w.least);
+    return longest;
 }

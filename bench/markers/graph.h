@@ -39,8 +39,11 @@ const char *graph_make(struct graph *, const struct heap_head *,
                        const uint32_t *link, const uint32_t *root);
 const char *graph_load(struct graph *, const char *file);
 void graph_free(struct graph *);
-/* Objects on the longest of the shortest ways from a root: no marker can be
- * done before it has followed them one after the other. */
+/* What the longest of the cheapest ways from a root costs, if a link to an
+ * object of the same page costs `near`, any other `far`: no number of markers
+ * has marked all before. */
+uint64_t graph_chain(const struct graph *, uint32_t near, uint32_t far);
+/* Objects on the longest of the shortest ways from a root. */
 uint32_t graph_depth(const struct graph *);
 /* What is reached from the roots; all of it, if the recording is right. */
 uint32_t graph_reached(const struct graph *);

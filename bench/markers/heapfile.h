@@ -4,9 +4,9 @@
  *
  * A link or a root is the number of the object that it leads to.  The links of
  * an object stand in the order of its words, those of all objects in the order
- * of the objects; the same for the roots of the jobs.  A large object is several
- * entries, one for each piece that is queued by itself: the first is the object,
- * those behind it are parts.
+ * of the objects; the same for the roots of the jobs.  A large object is
+ * several entries, one for each piece that is queued by itself: the first is
+ * the object, those behind it are parts.
  *
  * Numbers are the machine's own: a file is read where it was written.
  */

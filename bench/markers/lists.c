@@ -69,12 +69,25 @@ static void buffer_drop(struct sim *s, struct buffer *b)
 
 static struct buffer *buffer_take(struct sim *s, struct marker *m)
 {
+    struct buffer *b = m->stash;
+    if (b) {
+        m->stash = b->next;
+        m->stashed--;
+        b->n = b->at = 0;
+        return b;
+    }
     lock_pass(s, m, &s->pool.lock);
     return buffer_new(s);
 }
 
 static void buffer_give(struct sim *s, struct marker *m, struct buffer *b)
 {
+    if (m->stashed < s->setup->sharing.stash) {
+        b->next = m->stash;
+        m->stash = b;
+        m->stashed++;
+        return;
+    }
     lock_pass(s, m, &s->pool.lock);
     buffer_drop(s, b);
 }
@@ -126,7 +139,7 @@ static struct buffer *list_take(struct sim *s, struct marker *m,
     l->first = b->next;
     s->shared -= left(b);
     s->own += left(b);
-    if (l->first && s->setup->sharing.chain && s->sleeping)
+    if (l->first && s->setup->sharing.wake && s->sleeping)
         wake(s, m, 1);
     return b;
 }
@@ -156,6 +169,8 @@ void lists_free(struct sim *s)
         free(s->m[i].spare);
         free(s->m[i].fresh);
         free(s->m[i].due);
+        struct list stash = {.first = s->m[i].stash};
+        list_free(&stash);
     }
 }
 
@@ -214,7 +229,8 @@ uint32_t object_get(struct sim *s, struct marker *m)
 
 static void balance_objects(struct sim *s, struct marker *m)
 {
-    if (!m->in || s->pool.first || (!m->spare->n && m->in->n <= 4))
+    if (!m->in || s->pool.first || 
+        (!m->spare->n && m->in->n <= s->setup->sharing.least))
         return;
     struct buffer *b = buffer_take(s, m);
     if (m->spare->n) {

@@ -153,7 +153,8 @@ static void queue_parts(struct sim *s, struct marker *m, uint32_t object)
 
 static void fill_ring(struct sim *s, struct marker *m)
 {
-    while (m->tail - m->head < RING) {
+    unsigned room = s->setup->sharing.ring && m->large ? 1 : RING;
+    while (m->tail - m->head < room) {
         uint32_t object = object_get(s, m);
         if (object == NOTHING)
             return;
@@ -168,6 +169,7 @@ static void scan_oldest(struct sim *s, struct marker *m)
     queue_parts(s, m, object);
     scan_words(s, m, object, NOTHING);
     m->done += s->g->object[object].bytes + 16;
+    m->large = s->g->object[object].bytes >= LARGE;
 }
 
 /* ---- A page -------------------------------------------------------------- */
@@ -269,6 +271,7 @@ void slice_begin(struct sim *s, struct marker *m)
     m->head = m->tail = m->iterations = 0;
     m->far_head = m->far_tail = 0;
     m->done = 0;
+    m->large = true;
     m->state = DRAINING;
     s->out->slices++;
 }

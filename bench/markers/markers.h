@@ -1,7 +1,8 @@
-/* markers.h: N markers in steps: what they cost, how they share, what came out.
+/* markers.h: N markers in steps: what they cost, how they share, what came of
+ * it.
  *
- * A step is about a nanosecond on a machine of 2020s, as long as the caches have
- * what is needed: the word of an object that is looked at is one step.  What
+ * A step is about a nanosecond, where the caches have what is needed; to look
+ * at a word of an object is one.  What
  * markers cost each other by sharing a memory bus is not in it.
  */
 #ifndef BENCH_MARKERS_H
@@ -11,7 +12,8 @@
 
 enum { MARKERS_MAX = 64 };
 
-/* Steps.  Where they come from: docs/speed.md. */
+/* In steps.  With these one marker takes what `make bench-mark` measures, but
+ * depth first; the sleeps are those of drain.c, the wake-up is a guess. */
 struct costs {
     uint32_t word;      /* a word of an object looked at */
     uint32_t object;    /* an object scanned, besides */
@@ -34,17 +36,24 @@ struct costs {
 struct sharing {
     uint32_t entries;   /* of a buffer, at most BUFFER_ENTRIES */
     uint32_t slice;     /* bytes scanned, after which all is given away */
-    uint32_t balance;   /* turns between two looks whether others have none */
+    uint32_t balance;   /* turns between looks whether lists are empty */
     uint32_t few;       /* fewer pages are not given away */
-    bool split;         /* a look gives half of the oldest pages as well */
-    bool hungry;        /* but only if somebody sleeps */
-    bool wake;          /* who puts something into a list wakes a sleeper */
-    bool chain;         /* so does who takes something and leaves more */
+    uint32_t least;     /* so many objects are not, either */
+    uint32_t stash;     /* empty buffers that a marker keeps */
+    bool hungry;        /* a look only counts if somebody sleeps */
+    bool split;         /* half of the oldest pages, too, are given away */
+    bool ring;          /* large pieces wait in the buffer, not in the ring */
+    bool wake;          /* who puts something into a list wakes a sleeper, and
+                         * so does who takes something and leaves more */
 };
 enum { BUFFER_ENTRIES = 254 };
-/* As in src/collect: work.c, queue.c, drain.c. */
-#define SHARING_NOW {.entries = 254, .slice = 192 << 10, .balance = 256, \
-                     .few = 8}
+/* Every 256 turns a look; buffers move as wholes. */
+#define SHARING_AT_TIMES {.entries = 254, .slice = 192 << 10, .balance = 256, \
+                          .few = 8, .least = 4}
+/* Half of what there is, as soon as somebody sleeps and the lists are empty. */
+#define SHARING_ON_DEMAND {.entries = 254, .slice = 192 << 10, .balance = 1, \
+                           .few = 8, .least = 4, .hungry = true,             \
+                           .split = true, .ring = true}
 
 struct setup {
     unsigned n;
@@ -55,7 +64,7 @@ struct setup {
                              * test/bench/markers.c */
 };
 
-/* Times are sums over the markers, but for steps.  work + waits + the three
+/* Times are sums over the markers, but for steps.  work + waits + the four
  * kinds of idleness = n * steps. */
 struct outcome {
     const char *wrong;      /* NULL, or what was not as it must be */
@@ -64,6 +73,7 @@ struct outcome {
     uint64_t asleep;        /* idle, though there was something in the lists */
     uint64_t kept;          /* though others had some to spare */
     uint64_t narrow;        /* when nothing waited to be scanned */
+    uint64_t roots;         /* nor had, as the collector's roots were not */
     uint64_t scanned;       /* objects, parts of large ones not counted */
     uint64_t turns, slices, handed, wakes;
 };

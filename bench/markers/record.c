@@ -6,14 +6,14 @@
  *   drain_until_idle: marking has ended, all threads are held
  *        -> a walk of our own from those words -> HEAP_FILE
  *
- * Linked with the library's objects and `ld --wrap` for each of these functions
- * (bench/markers/run), so the library itself knows nothing of it, and any
- * program can be recorded.  SANCAI_DEBUG=gcstoptheworld=1 holds the threads.  Of
- * all cycles the one with the most bytes marked is kept.
+ * Linked with the library's objects and `ld --wrap` for each of these
+ * functions (bench/markers/run), so the library itself knows nothing of it,
+ * and any program can be recorded.  SANCAI_DEBUG=gcstoptheworld=1 holds the
+ * threads.  Of all cycles the one with the most bytes marked is kept.
  *
- * The walk knows neither queues nor mark bits.  That it is right is checked: all
- * it finds is marked, and no more is marked than what threads were about to
- * allocate; else nothing is written, but a line that says so.
+ * The walk knows neither queues nor mark bits.  That it is right is checked:
+ * all it finds is marked, and no more is marked than what threads were about
+ * to allocate; else nothing is written, but a line that says so.
  *
  * An ephemeron's value counts as a pointer of its key.
  *

@@ -1,5 +1,5 @@
-/* run.c: N markers from the roots to the end of marking: whose step is next, who
- * sleeps, and where the time goes.
+/* run.c: N markers from the roots to the end of marking: whose step is next,
+ * who sleeps, and where the time goes.
  *
  *   collector (0)  roots of its own -> wakes all -> slice -> wakes all ..
  *                  found nothing: asleep for `poll`; nobody has any: the end
@@ -8,14 +8,14 @@
  *
  * As in drain.c: drain_until_idle() and helper_main().  Each marker has a
  * processor of its own, and no thread of the program takes part.  Threads have
- * scanned their own stacks before the clock starts, as a handshake makes them do;
- * what they found is in the lists.  The collector's thread scans globals and
- * specials when it has started.
+ * scanned their own stacks before the clock starts, as a handshake makes them
+ * do; what they found is in the lists.  The collector's thread scans globals
+ * and specials when it has started.
  *
  * The time of those who sleep is laid at somebody's door: while there are S
  * entries in the lists and P with markers, of I sleepers min(I, S) are asleep
- * though there is work, of the rest as many as P lack what others keep, and what
- * is left finds the graph too narrow.
+ * though there is work, of the rest as many as P lack what others keep, and
+ * what is left finds the graph too narrow, or waits for roots.
  *
  * Invariants: sim.order is a heap of markers by their clocks.
  *             At the end each object was scanned once, or the outcome is wrong.
@@ -102,6 +102,7 @@ void wake(struct sim *s, struct marker *by, unsigned n)
 
 static void collector_begin(struct sim *s, struct marker *m)
 {
+    flush(s, m); /* roots, the first time */
     if (!lists_empty(s))
         wake(s, m, s->setup->n);
     slice_begin(s, m);
@@ -167,9 +168,14 @@ static void account(struct sim *s, uint64_t to)
     uint64_t idle = s->sleeping, dt = to - s->now;
     uint64_t asleep = least(idle, s->shared);
     uint64_t kept = least(idle - asleep, s->own);
+    uint64_t rest = idle - asleep - kept;
     s->out->asleep += asleep * dt;
-    s->out->kept += kept * dt;
-    s->out->narrow += (idle - asleep - kept) * dt;
+    if (s->now < s->roots_end) {
+        s->out->roots += (kept + rest) * dt;
+    } else {
+        s->out->kept += kept * dt;
+        s->out->narrow += rest * dt;
+    }
     s->now = to;
 }
 
@@ -208,8 +214,7 @@ static void scan_jobs(struct sim *s)
         if (!own)
             flush(s, m);
     }
-    m->clock = spent;
-    flush(s, m);
+    m->clock = s->roots_end = spent;
     m->waits = 0;
     s->pool.lock.n = s->line.lock.n = 0;
 }
@@ -236,6 +241,7 @@ static void sum_up(struct sim *s)
     for (unsigned i = 0; i < s->setup->n; i++)
         s->out->waits += s->m[i].waits;
     uint64_t lost = s->out->asleep + s->out->kept + s->out->narrow +
+                    s->out->roots +
                     s->out->waits;
     s->out->work = s->setup->n * s->now - lost;
 }

@@ -14,7 +14,7 @@
 #include "markers.h"
 
 #define NOTHING UINT32_MAX
-enum { RING = 16, FAR = 32, DENSE = 40 };
+enum { RING = 16, FAR = 32, DENSE = 40, LARGE = 4096 };
 
 struct buffer {
     struct buffer *next;
@@ -53,7 +53,8 @@ struct marker {
     unsigned id;
     enum state state;
     uint64_t clock;
-    struct buffer *in, *spare, *fresh, *due;
+    struct buffer *in, *spare, *fresh, *due, *stash;
+    uint32_t stashed;
     uint32_t ring[RING];
     unsigned head, tail, iterations;
     struct far_word {
@@ -63,6 +64,7 @@ struct marker {
     unsigned far_head, far_tail;
     struct turn turn;
     uint64_t done;          /* bytes of this slice */
+    bool large;             /* the last piece was */
     bool called;            /* asleep, and its wake-up is on the way */
     uint64_t waits;
 };
@@ -78,6 +80,7 @@ struct sim {
     struct marker m[MARKERS_MAX];
     unsigned order[MARKERS_MAX];    /* a heap, by clock */
     uint64_t now, random;
+    uint64_t roots_end;     /* the collector has scanned its own */
     uint64_t shared, own;   /* entries in the lists; not in them */
     unsigned sleeping, busy;
     uint32_t puts;
