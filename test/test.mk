@@ -19,7 +19,7 @@
 # What is not said is "lib".  test/shell/*.sh are run with the directory of
 # the libraries as $1: 0 passed, 77 skipped, else failed.
 
-TEST_DIRS := os base page heap collect obs api torture crash
+TEST_DIRS := os base page heap collect obs api torture crash bench
 T         ?=
 RUN       ?=
 
@@ -104,5 +104,5 @@ soak: test-programs
 lint: $(OBJ)
 	@tools/lint $(OUT)
 
--include $(TEST_SRC:%.c=$(OUT)/%.d)
+-include $(TEST_SRC:%.c=$(OUT)/%.d) $(wildcard $(OUT)/bench/markers/*.d)
 .PHONY: test-programs soak
