@@ -3,6 +3,7 @@
 #   make bench           PROGRAMS="lru gcbench" ROUNDS=5 SIZE=small|full
 #   make bench-alloc     instructions per allocation (needs valgrind)
 #   make bench-mark      how fast objects are marked, beside a bare loop
+#   make bench-markers   1 to 64 markers simulated; HEAPS="lru splay"
 #   make example         builds the example only
 SIZE     ?= small
 ROUNDS   ?= 5
@@ -36,4 +37,8 @@ bench-mark: all
 	@for g in order depth scatter random; do \
 	    out/bench/mark $$g $(MARKED) || exit 1; done
 
-.PHONY: example run bench-alloc bench-mark
+HEAPS ?=
+bench-markers: all
+	@CC="$(CC)" OBJECTS=$(OUT) bench/markers/run --heaps "$(HEAPS)" $(RUN)
+
+.PHONY: example run bench-alloc bench-mark bench-markers

@@ -1,10 +1,10 @@
 /* links: bench/markers/graph.c bench/markers/lists.c
  * links: bench/markers/marker.c bench/markers/run.c
  *
- * The simulator of markers (bench/markers) on graphs made by hand, whose answers
- * can be worked out by hand: a list has a speed-up of one, two lists of two, a
- * star of N; what is done is the same however many do it; a buffer that gets
- * lost, or is there twice, does not go unnoticed.
+ * The simulator of markers (bench/markers) on graphs made by hand, whose
+ * answers can be worked out by hand: a list has a speed-up of one, two lists of
+ * two, a star of N; what is done is the same however many do it; a buffer that
+ * gets lost, or is there twice, does not go unnoticed.
  */
 #include "../check.h"
 

@@ -83,6 +83,9 @@ END
 } >tool/long.c
 yes '' | head -n 501 >src/base/long.h
 printf '#include "../src/os/os.h"\n' >bench/bench.c
+mkdir bench/markers
+printf '#include "../../src/%s.h"\n' collect/collect api/api \
+    >bench/markers/record.c
 echo 'int late;' >test/late.c
 # shellcheck disable=SC2016
 printf 'one\n`gone()` and `src/os/gone.c`\n`sc_gone`, `gone.c`\n' >>docs/a.md
@@ -104,6 +107,8 @@ expect "include/more.h:3: 81 columns"
 expect "tool/long.c:2: long_one has 81 lines"
 expect "src/base/long.h:501: more than 500 lines"
 expect "bench/bench.c:1: includes src/os/os.h, but sees only the public header"
+expect "bench/markers/record.c:2: may see collect and what is below, not \
+src/api/api.h"
 # shellcheck disable=SC2016
 for t in '7: `gone()`' '7: `src/os/gone.c`' '8: `sc_gone`' '8: `gone.c`'; do
     expect "docs/a.md:$t is not in the tree"
