@@ -24,6 +24,8 @@
 #include "ahead.h"
 
 #define RING 16
+/* A piece of this size needs no prefetch, and others may want the next one. */
+#define LARGE KIB(4)
 /* A slice between looks at the clock: about 100 us of scanning. */
 #define SLICE KIB(192)
 /* An idle worker yields when more than a fifth of its time goes to others. */
@@ -35,6 +37,7 @@ static struct {
     _Atomic uint32_t on;     /* marking: 1 + helpers that work; their futex */
     _Atomic uint32_t busy;
     _Atomic uint32_t wake;
+    _Atomic uint32_t hungry; /* workers that found nothing and sleep */
     _Atomic uint64_t background, idle; /* CPU ns, of all cycles */
     uint64_t background_before, idle_before; /* of those before this one */
     uint64_t begin;
@@ -67,16 +70,25 @@ static bool scan_next_page(struct work *w, struct far *f, size_t *done)
     return true;
 }
 
+/* Half of what there is goes to the pool if that is empty: at once if a worker
+ * sleeps for want of it, else now and then, for threads that assist.  (Whole
+ * buffers, now and then, kept 64 workers as busy as 7: docs/speed.md.) */
+INLINE void share(struct work *w, unsigned n)
+{
+    if (unlikely(load_relaxed(&crew.hungry) || n % 256 == 0))
+        work_balance(w);
+}
+
 /* Objects first: pages gain by waiting. */
 size_t drain(struct work *w, size_t budget)
 {
     uintptr_t ring[RING];
     struct far far;
     far_begin(&far);
-    unsigned head = 0, tail = 0, n = 0;
+    unsigned head = 0, tail = 0, room = 1, n = 0;
     size_t done = 0;
     while (done < budget) {
-        while (tail - head < RING) {
+        while (tail - head < room) {
             uintptr_t e = work_get(w);
             if (!e)
                 break;
@@ -84,12 +96,14 @@ size_t drain(struct work *w, size_t budget)
             __builtin_prefetch((char *)e + 64);
             ring[tail++ % RING] = e;
         }
-        if (head != tail)
-            done += mark_scan(w, ring[head++ % RING]) + 16;
-        else if (!scan_next_page(w, &far, &done))
+        if (head != tail) {
+            size_t bytes = mark_scan(w, ring[head++ % RING]);
+            room = bytes < LARGE ? RING : 1;
+            done += bytes + 16;
+        } else if (!scan_next_page(w, &far, &done)) {
             break;
-        if (unlikely(++n % 256 == 0))
-            work_balance(w);
+        }
+        share(w, ++n);
     }
     while (head != tail)
         work_put(w, ring[head++ % RING]);
@@ -183,8 +197,11 @@ static void helper_main(void *worker)
         add_seq(&crew.busy, 1);
         bool some = called(k) && !work_pool_empty() && slice(k);
         sub_seq(&crew.busy, 1);
-        if (!some && called(k))
+        if (!some && called(k)) {
+            add_relaxed(&crew.hungry, 1);
             os_wait(&crew.wake, seen, 1000000);
+            add_relaxed(&crew.hungry, -1u);
+        }
     }
 }
 
@@ -245,8 +262,11 @@ void drain_until_idle(struct work *w, bool urgent)
         bool some = slice(&self);
         if (!some && drain_is_idle(&self.work))
             break;
-        if (!some)
-            os_sleep(20000); /* a helper or an assist holds the rest */
+        if (!some) { /* a helper or an assist holds the rest */
+            add_relaxed(&crew.hungry, 1);
+            os_sleep(20000);
+            add_relaxed(&crew.hungry, -1u);
+        }
     }
     work_flush(&self.work);
 }
@@ -266,4 +286,5 @@ void drain_fork_child(void)
     store_relaxed(&crew.ready, 0);
     store_relaxed(&crew.on, 0);
     store_relaxed(&crew.busy, 0);
+    store_relaxed(&crew.hungry, 0);
 }

@@ -139,14 +139,32 @@ void queue_flush(struct work *w)
     w->due_at = 0;
 }
 
-/* A few pages are not worth another worker's wake-up. */
+/* The half that would be scanned last. */
+static void give_half_of_due(struct work *w)
+{
+    struct work_buffer *b = work_buffer_take();
+    if (!b)
+        return;
+    b->n = (w->due->n - w->due_at) / 2;
+    w->due->n -= b->n;
+    memcpy(b->entry, w->due->entry + w->due->n, b->n * sizeof b->entry[0]);
+    line_put(b);
+    w->flushed = true;
+}
+
+/* Fewer pages are not worth another worker's wake-up. */
+#define FEW 8
 void queue_balance(struct work *w)
 {
-    if (load_relaxed(&line.oldest) || !w->fresh || w->fresh->n < 8)
+    if (load_relaxed(&line.oldest))
         return;
-    line_put(w->fresh);
-    w->flushed = true;
-    w->fresh = 0;
+    if (w->fresh && w->fresh->n >= FEW) {
+        line_put(w->fresh);
+        w->flushed = true;
+        w->fresh = 0;
+    } else if (w->due && w->due->n - w->due_at >= FEW) {
+        give_half_of_due(w);
+    }
 }
 
 void queue_discard(void)

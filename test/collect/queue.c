@@ -83,6 +83,25 @@ TEST(half_for_others)
     take(&a, 20, 40);
 }
 
+/* Those that would come last; all come out once. */
+TEST(half_of_what_is_due)
+{
+    heap_up();
+    put(&a, 0, 30);
+    take(&a, 0, 10); /* 20 are due, none is fresh */
+    queue_balance(&a);
+    CHECK(a.flushed && !queue_line_empty());
+    queue_balance(&a); /* others have some */
+    take(&b, 20, 30);
+    CHECK_EQ(queue_get(&b), NO_PAGE);
+    take(&a, 10, 13);
+    a.flushed = false;
+    queue_balance(&a); /* 7 are too few */
+    CHECK(!a.flushed && queue_line_empty());
+    take(&a, 13, 20);
+    CHECK_EQ(queue_get(&a), NO_PAGE);
+}
+
 TEST(discarded)
 {
     heap_up();
