@@ -30,7 +30,15 @@ TOOL_SRC := $(wildcard tool/*.c)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(OUT)/%.o)
 LIB := $(if $(filter opt,$(BUILD)),build,$(OUT))
 
-all: $(LIB)/libsancai.a $(LIB)/libsancai.so $(LIB)/sancai
+# The pass of `sancai cc`, a plugin of clang 19: only where LLVM 19's headers
+# are, and without sanitizers, which would have to be in clang itself.
+LLVM     := $(patsubst %/llvm-c/Core.h,%,$(wildcard \
+            /usr/lib/llvm-19/include/llvm-c/Core.h))
+CC_SRC   := $(wildcard cc/*.c)
+CC_OBJ   := $(CC_SRC:%.c=$(OUT)/%.o) $(OUT)/cc/plugin.o
+PLUGIN   := $(if $(and $(LLVM),$(filter opt,$(BUILD))),$(LIB)/sancai-cc.so)
+
+all: $(LIB)/libsancai.a $(LIB)/libsancai.so $(LIB)/sancai $(PLUGIN)
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -52,9 +60,20 @@ $(LIB)/sancai: $(TOOL_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -o $@ $^
 
+$(CC_OBJ): ALL_FLAGS += -D_GNU_SOURCE -DSANCAI_CC_PLUGIN \
+                       $(if $(LLVM),-isystem $(LLVM))
+$(OUT)/cc/plugin.o: cc/plugin.cpp cc/pass.h
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -fno-rtti -O1 -fPIC -fvisibility=hidden \
+	    -isystem $(LLVM) -c $< -o $@
+
+$(LIB)/sancai-cc.so: $(CC_OBJ)
+	@mkdir -p $(@D)
+	$(CXX) -shared -o $@ $^
+
 clean:
 	rm -rf build out
 
--include $(OBJ:.o=.d) $(TOOL_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CC_OBJ:.o=.d)
 include $(wildcard test/test.mk bench/bench.mk tools/install.mk)
 .PHONY: all clean test bench lint install

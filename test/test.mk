@@ -17,9 +17,10 @@
 #   links: lib                 the finished libsancai.a
 #   links: lib -rdynamic       words with a dash go to the linker
 # What is not said is "lib".  test/shell/*.sh are run with the directory of
-# the libraries as $1: 0 passed, 77 skipped, else failed.
+# the libraries as $1: 0 passed, 77 skipped, else failed.  test/cc/golden
+# compares reports of `sancai cc`, and counts them.
 
-TEST_DIRS := os base page heap collect obs api torture crash bench
+TEST_DIRS := os base page heap collect obs api cc torture crash bench
 T         ?=
 RUN       ?=
 
@@ -29,7 +30,7 @@ RUN       ?=
 # hundreds of processes of a second each.
 ROWS       := opt debug asan tsan
 DIRS_opt   := $(TEST_DIRS)
-DIRS_debug := base os page heap collect obs api crash
+DIRS_debug := base os page heap collect obs api cc crash
 DIRS_asan  := $(TEST_DIRS)
 DIRS_tsan  := base os page heap collect obs api torture
 
@@ -41,7 +42,8 @@ dirs_of   = $(or $(if $(chosen),$(DIRS_$(1))),$(TEST_DIRS))
 wanted    = $(if $(T),$(foreach f,$(1),$(if $(findstring $(T),$(f)),$(f))),$(1))
 src_of    = $(call wanted,$(sort $(foreach d,$(1),$(wildcard test/$(d)/*.c))))
 TEST_SRC  := $(call src_of,$(TEST_DIRS))
-TEST_SH   := $(call wanted,$(sort $(wildcard test/shell/*.sh)) tools/lint)
+TEST_SH   := $(call wanted,$(sort $(wildcard test/shell/*.sh)) \
+            $(if $(RUN),,test/cc/golden) tools/lint)
 TEST_BIN  := $(TEST_SRC:%.c=$(OUT)/%)
 
 # The words after "links:" within the first comment's first lines.

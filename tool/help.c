@@ -14,11 +14,12 @@ static const char overview[] =
     "  sancai run --trace -- ./server       and a line per cycle meanwhile\n"
     "  sancai vm 1234                       draw the memory of process 1234\n"
     "  sancai vm --after 500 -- ./server    start it, draw it after 500 ms\n"
+    "  sancai cc --check *.c                which locals outlive their frame\n"
     "  sancai knobs                         the settings, and what is set\n"
     "\n"
-    "Every command knows --json.  More: sancai help run|vm|knobs.\n"
+    "Every command knows --json.  More: sancai help run|vm|cc|knobs.\n"
     "Exit codes: 0 done, 1 something failed, 2 the command line is wrong;\n"
-    "run passes on the exit status of the program.\n";
+    "run passes on the exit status of the program, cc that of the compiler.\n";
 
 static const char page_run[] =
     "sancai run: run a program and sum up what its heap did\n"
@@ -88,9 +89,31 @@ static const char page_knobs[] =
     "The library reads the variables once, when the program starts.  Shown\n"
     "is what it would read from the environment of this command.\n";
 
+static const char page_cc[] =
+    "sancai cc: which variables outlive their frame, and why\n"
+    "\n"
+    "  sancai cc --check list.c tree.c\n"
+    "  sancai cc --check -m=2 -Iinclude -DX=1 list.c\n"
+    "  sancai cc -m -O2 -c list.c\n"
+    "\n"
+    "  --check  only report, in C a defect each: \"moved to heap: x\" for a\n"
+    "           local whose address outlives it, \"x outlives its block\"\n"
+    "  -m       all that was found out, in the words of go build -gcflags=-m:\n"
+    "           \"leaking param: p\", \"&x does not escape\", ...\n"
+    "  -m=2     and the flow that explains each\n"
+    "  --json   a line of JSON for each finding, on standard output\n"
+    "\n"
+    "All other words are clang's.  Needs clang 19; SANCAI_CLANG says where\n"
+    "it is, if not in PATH.  docs/cc.md says what is found out and how.\n"
+    "\n"
+    "Exit status: clang's.  With --check: 0 nothing outlives its frame or\n"
+    "block, 1 something does, 2 that can't be told: the source is broken, or\n"
+    "clang is missing.\n";
+
 static const struct {
     const char *command, *text;
-} pages[] = {{"run", page_run}, {"vm", page_vm}, {"knobs", page_knobs}};
+} pages[] = {{"run", page_run}, {"vm", page_vm}, {"cc", page_cc},
+             {"knobs", page_knobs}};
 
 bool help_print(FILE *to, const char *command)
 {

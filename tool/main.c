@@ -12,7 +12,8 @@
 static const struct {
     const char *name;
     int (*main)(int argc, char **argv);
-} commands[] = {{"run", run_main}, {"vm", vm_main}, {"knobs", knobs_main}};
+} commands[] = {{"run", run_main}, {"vm", vm_main}, {"cc", cc_main},
+                {"knobs", knobs_main}};
 
 /* "help" is a word too that can be misspelt. */
 static int no_command(const char *word)

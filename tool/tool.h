@@ -7,6 +7,7 @@
  *    |         regions, threads, whose each mapping is,
  *    |         spans, draw,      what lies in our heap, drawn
  *    |         picture, vmjson   or told
+ *    |- cc                       clang with our pass
  *    `- knobs                    the settings
  *   text, json                   how things are written
  *
@@ -269,6 +270,7 @@ bool knobs_check(const char *list);
 
 int run_main(int argc, char **argv);
 int vm_main(int argc, char **argv);
+int cc_main(int argc, char **argv);
 int knobs_main(int argc, char **argv);
 
 #endif

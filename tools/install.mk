@@ -7,6 +7,7 @@
 #   PREFIX/lib/pkgconfig/sancai.pc
 #   PREFIX/lib/cmake/Sancai/SancaiConfig.cmake, SancaiConfigVersion.cmake
 #   PREFIX/bin/sancai
+#   PREFIX/lib/sancai/sancai-cc.so        where LLVM 19 is
 #
 # Nothing that is installed has PREFIX in it: the files find each other by
 # their places.  The version is the header's.
@@ -26,6 +27,8 @@ install: all
 	$(INSTALL) -m 644 $(LIB)/libsancai.a "$(INTO)/lib/"
 	$(INSTALL) -m 755 $(LIB)/libsancai.so "$(INTO)/lib/"
 	$(INSTALL) -m 755 $(LIB)/sancai "$(INTO)/bin/"
+	$(if $(PLUGIN),$(INSTALL) -d "$(INTO)/lib/sancai" && \
+	    $(INSTALL) -m 755 $(PLUGIN) "$(INTO)/lib/sancai/")
 	$(FILL) tools/sancai.pc.in >"$(INTO)/lib/pkgconfig/sancai.pc"
 	for f in SancaiConfig SancaiConfigVersion; do \
 	    $(FILL) tools/$$f.cmake.in \

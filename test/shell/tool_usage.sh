@@ -25,6 +25,7 @@ expect 0 '--memlimit' help run
 expect 0 '--memlimit' run --help
 expect 0 '--after' help vm
 expect 0 'environment' help knobs
+expect 0 "dangling\|outlive" help cc
 expect 0 '^sancai [0-9]*\.[0-9]*\.[0-9]*$' --version
 expect 0 '^gctrace ' knobs
 expect 0 '^SANCAI_MEMLIMIT ' knobs
@@ -54,7 +55,7 @@ expect 2 'takes no word' knobs gctrace
 [ "$("$sancai" rnu 2>&1 | wc -l)" = 1 ] || fail "more than one line"
 [ -z "$("$sancai" rnu 2>/dev/null)" ] || fail "errors on standard output"
 # No line wraps at 80 columns, no colour off a terminal.
-for page in "" run vm knobs; do
+for page in "" run vm cc knobs; do
     "$sancai" help $page | awk -v p="$page" 'length > 80 {
         print "help " p ": " length " columns"; bad = 1 } END { exit bad }' ||
         bad=1

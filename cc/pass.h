@@ -1,0 +1,20 @@
+/* pass.h: what plugin and driver know of the pass. */
+#ifndef SANCAI_CC_PASS_H
+#define SANCAI_CC_PASS_H
+
+/* The driver tells the pass what is wanted in this environment variable:
+ * words with commas between them, see pass.c. */
+#define PASS_OPTIONS "SANCAI_CC_OPTIONS"
+/* The plugin's file beside the command, or in lib/sancai. */
+#define PASS_PLUGIN "sancai-cc.so"
+
+#ifdef SANCAI_CC_PLUGIN
+#include <llvm-c/Types.h>
+#ifdef __cplusplus
+extern "C"
+#endif
+/* Before the first optimisation.  NULL, or what is wrong, a line each. */
+const char *pass_early(LLVMModuleRef);
+#endif
+
+#endif

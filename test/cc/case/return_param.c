@@ -1,0 +1,5 @@
+/* A parameter is a local too. */
+int *f(int a)
+{
+    return &a;
+}

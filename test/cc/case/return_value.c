@@ -1,0 +1,6 @@
+/* The value is returned, not the address. */
+int f(void)
+{
+    int x = 1, *p = &x;
+    return *p;
+}

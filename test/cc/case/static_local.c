@@ -1,0 +1,6 @@
+/* A static local is a global. */
+int *f(void)
+{
+    static int x;
+    return &x;
+}
