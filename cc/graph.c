@@ -149,13 +149,17 @@ static void queue_put(struct queue *q, int x)
     q->at[q->n++] = x;
 }
 
-/* The path from n to the root of this walk, as it was reached. */
+/* The path from n to the root of this walk, as it was reached.  A node that
+ * was reached again, by a shorter way, may have closed a circle: then only its
+ * beginning is told. */
 static int flow_keep(struct graph *g, int n, int root, int param, int level)
 {
     struct flow f = {n, root, param, level, g->nhops, 0};
     if (!g->explain)
         return -1;
-    for (int at = n; at != root; at = g->nodes[at].via, f.count++) {
+    for (int at = n; at != root && g->nodes[at].path != g->nflows + 1;
+         at = g->nodes[at].via, f.count++) {
+        g->nodes[at].path = g->nflows + 1;
         ROOM(g->hops, g->nhops, g->rhops);
         g->hops[g->nhops++] = g->nodes[at].by;
     }

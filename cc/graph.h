@@ -38,6 +38,7 @@ struct node {
     int flow;         /* why, an index into flows; -1: not known */
     const void *is;   /* the caller's: which value */
     int walk, derefs, via, by; /* of the walk that came by last */
+    int path;         /* the last flow that it is on */
 };
 
 /* A path of edges: the address of `node` flows to `root`. */
