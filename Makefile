@@ -31,9 +31,12 @@ TOOL_OBJ := $(TOOL_SRC:%.c=$(OUT)/%.o)
 LIB := $(if $(filter opt,$(BUILD)),build,$(OUT))
 
 # The pass of `sancai cc`, a plugin of clang 19: only where LLVM 19's headers
-# are, and without sanitizers, which would have to be in clang itself.
+# are, for the machine that clang runs on, and without sanitizers, which would
+# have to be in clang itself.
 LLVM     := $(patsubst %/llvm-c/Core.h,%,$(wildcard \
             /usr/lib/llvm-19/include/llvm-c/Core.h))
+LLVM     := $(if $(LLVM),$(if $(filter $(shell uname -m)-%,\
+            $(shell $(CC) -dumpmachine)),$(LLVM)))
 CC_SRC   := $(wildcard cc/*.c)
 CC_OBJ   := $(CC_SRC:%.c=$(OUT)/%.o) $(OUT)/cc/plugin.o
 PLUGIN   := $(if $(and $(LLVM),$(filter opt,$(BUILD))),$(LIB)/sancai-cc.so)
