@@ -40,8 +40,11 @@ LLVM     := $(if $(LLVM),$(if $(filter $(shell uname -m)-%,\
 CC_SRC   := $(wildcard cc/*.c)
 CC_OBJ   := $(CC_SRC:%.c=$(OUT)/%.o) $(OUT)/cc/plugin.o
 PLUGIN   := $(if $(and $(LLVM),$(filter opt,$(BUILD))),$(LIB)/sancai-cc.so)
+# What programs compiled by it are linked with, beside the library.
+RUN_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard cc/run/*.c))
 
-all: $(LIB)/libsancai.a $(LIB)/libsancai.so $(LIB)/sancai $(PLUGIN)
+all: $(LIB)/libsancai.a $(LIB)/libsancai.so $(LIB)/sancai $(PLUGIN) \
+     $(LIB)/sancai-cc.o
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -70,6 +73,10 @@ $(OUT)/cc/plugin.o: cc/plugin.cpp cc/pass.h
 	$(CXX) -std=c++17 -fno-rtti -O1 -fPIC -fvisibility=hidden \
 	    -isystem $(LLVM) -c $< -o $@
 
+$(LIB)/sancai-cc.o: $(RUN_OBJ)
+	@mkdir -p $(@D)
+	$(LD) -r -o $@ $^
+
 $(LIB)/sancai-cc.so: $(CC_OBJ)
 	@mkdir -p $(@D)
 	$(CXX) -shared -o $@ $^
@@ -77,6 +84,6 @@ $(LIB)/sancai-cc.so: $(CC_OBJ)
 clean:
 	rm -rf build out
 
--include $(OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CC_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CC_OBJ:.o=.d) $(RUN_OBJ:.o=.d)
 include $(wildcard test/test.mk bench/bench.mk tools/install.mk)
 .PHONY: all clean test bench lint install

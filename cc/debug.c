@@ -47,7 +47,7 @@ bool debug_is_node(LLVMMetadataRef m)
         && k != LLVMLocalAsMetadataMetadataKind;
 }
 
-static const char *text_of(LLVMMetadataRef m)
+const char *debug_text(LLVMMetadataRef m)
 {
     unsigned n;
     if (!m || LLVMGetMetadataKind(m) != LLVMMDStringMetadataKind)
@@ -124,7 +124,7 @@ static bool declare_read(struct unit *u, LLVMValueRef i)
     if (!where || LLVMIsAConstant(where))
         return true;
     v = need(NULL, sizeof *v);
-    v->name = text_of(debug_operand(m, VARIABLE_NAME));
+    v->name = debug_text(debug_operand(m, VARIABLE_NAME));
     v->scope = debug_operand(m, VARIABLE_SCOPE);
     v->type = debug_operand(m, VARIABLE_TYPE);
     v->place = place_of(LLVMInstructionGetDebugLoc(i));

@@ -132,3 +132,23 @@ bool ir_passes(struct unit *u, const char *passes)
     LLVMDisposeErrorMessage(text);
     return false;
 }
+
+bool ir_is_dynamic(LLVMValueRef v)
+{
+    uint64_t n;
+    return LLVMIsAAllocaInst(v) && !ir_constant(LLVMGetOperand(v, 0), &n);
+}
+
+void ir_position(LLVMBuilderRef b, LLVMValueRef i)
+{
+    LLVMMetadataRef at = LLVMInstructionGetDebugLoc(i);
+    LLVMPositionBuilderBefore(b, i);
+    LLVMSetCurrentDebugLocation2(b, at);
+}
+
+bool ir_is_aligned(LLVMValueRef call, int i)
+{
+    LLVMAttributeRef a = LLVMGetCallSiteEnumAttribute(call,
+        (LLVMAttributeIndex)i + 1, attribute_kind("align"));
+    return a && LLVMGetEnumAttributeValue(a) % 8 == 0;
+}

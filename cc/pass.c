@@ -5,6 +5,7 @@
  *   mem2reg: variables without an address become values
  *   names of what is left
  *   solve, callees first; report
+ *   move to the heap; mem2reg; barriers
  *
  * Not more than mem2reg is run before: each variable that has an address must
  * still be one alloca.
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include <sancai_cc.h>
 
 #include "pass.h"
 #include "unit.h"
@@ -78,6 +81,28 @@ static void stop_optimiser(struct unit *u)
 static void found(struct build *b)
 {
     report_function(b);
+    if (!b->unit->options.check)
+        move_decide(b);
+}
+
+/* The driver looks for this mark in files that are linked. */
+static void mark(struct unit *u)
+{
+    static const char section[] =
+        ".section .note.sancai,\"\",@progbits\n"
+        ".asciz \"" SC_CC_MARK "\"\n"
+        ".previous\n";
+    LLVMAppendModuleInlineAsm(u->module, section, sizeof section - 1);
+}
+
+static void change(struct unit *u)
+{
+    entry_replace(u);
+    move_all(u);
+    if (!ir_passes(u, "function(mem2reg)"))
+        return;
+    barrier_all(u);
+    mark(u);
 }
 
 static void work(struct unit *u)
@@ -88,6 +113,7 @@ static void work(struct unit *u)
         return;
     }
     debug_notes(u);
+    literal_mark_all(u);
     type_collect(u);
     if (!ir_passes(u, "function(mem2reg)"))
         return;
@@ -96,6 +122,8 @@ static void work(struct unit *u)
     solve_all(u, found);
     if (u->options.m || u->options.json || u->options.check)
         report_write(u);
+    if (!u->options.check && !u->errors)
+        change(u);
 }
 
 const char *pass_early(LLVMModuleRef m)

@@ -34,12 +34,6 @@ static bool is_literal(LLVMValueRef v)
     return ir_begins(ir_name(v), ".compoundliteral");
 }
 
-static bool is_dynamic(LLVMValueRef v)
-{
-    uint64_t n;
-    return LLVMIsAAllocaInst(v) && !ir_constant(LLVMGetOperand(v, 0), &n);
-}
-
 /* Of a declaration that is never reached there is no debug information, but
  * the alloca has its name; clang's own names are these, or have a dot. */
 static bool has_c_name(LLVMValueRef v)
@@ -79,7 +73,7 @@ static char *words(const struct unit *u, LLVMValueRef v)
         return object_words(u, v);
     if (LLVMIsAAllocaInst(v) && is_literal(v))
         return literal_words(v);
-    if (is_dynamic(v))
+    if (ir_is_dynamic(v))
         return need_text("alloca(...)");
     return need_text("%s", has_c_name(v) ? ir_name(v) : "temporary");
 }
@@ -264,7 +258,7 @@ static void local_report(struct build *b, const struct node *n)
     struct var *var = debug_var(b->unit, v);
     char *name = words(b->unit, v), *why;
     const char *note = debug_note(v);
-    bool moved = n->escapes || (n->outstays && is_dynamic(v));
+    bool moved = n->escapes || (n->outstays && ir_is_dynamic(v));
     if (moved && !strcmp(note, NOTE_STACK)) {
         add(b, p, "promised", need_text("%s escapes, but stays on the stack "
             "by promise", name), need_text("%s", ""), false);

@@ -1,12 +1,13 @@
 /* unit.h: the corridor between the rooms of the pass.
  *
  *   plugin (C++) -- pass          when clang has made its first code
- *     |- debug, note, type        what the variables are called and are
+ *     |- debug, note, literal, type  what the variables are called and are
  *     |- solve -- build, call     each function's location graph,
  *     |    |      system          callees first
  *     |    |- graph, loop, component
  *     |    '- end
- *     '- report                   what was found
+ *     |- report                   what was found
+ *     '- move, barrier -- entry   code is changed, calls of the runtime
  *
  * A unit is one module: one source file with all it includes.
  */
@@ -41,6 +42,12 @@ struct place {
     unsigned line, column;
 };
 
+/* What is to be done with a variable. */
+struct move {
+    LLVMValueRef function, variable;
+    bool to_heap;   /* else: it stays for the whole frame */
+};
+
 struct finding;
 struct unit {
     LLVMModuleRef module;
@@ -52,6 +59,8 @@ struct unit {
     struct table summaries; /* function -> struct summary * */
     struct finding *findings;
     int nfindings, rfindings;
+    struct move *moves;
+    int nmoves, rmoves;
     char *errors;           /* lines */
 };
 
@@ -80,6 +89,12 @@ bool ir_variadic(LLVMValueRef function);
 /* True, and its value, if v is a number that is known. */
 bool ir_constant(LLVMValueRef v, uint64_t *);
 bool ir_passes(struct unit *, const char *passes);
+/* An alloca whose size is not known. */
+bool ir_is_dynamic(LLVMValueRef);
+/* Is argument i of the call known to be aligned to a word? */
+bool ir_is_aligned(LLVMValueRef call, int i);
+/* Builds before i, and with its place. */
+void ir_position(LLVMBuilderRef, LLVMValueRef i);
 
 #define EACH_BLOCK(b, f)                                        \
     for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(f); b;    \
@@ -98,7 +113,7 @@ bool ir_passes(struct unit *, const char *passes);
          x##_ = LLVMGetNextUse(x##_))                           \
         for (LLVMValueRef x = LLVMGetUser(x##_); x; x = NULL)
 
-/* ---- debug.c, note.c, type.c: what debug information says -------------- */
+/* ---- debug.c, note.c, literal.c, type.c: what the source says ---------- */
 
 struct var {
     const char *name;
@@ -126,10 +141,14 @@ bool debug_is_intrinsic(LLVMValueRef);
 /* Operand i of a node, or NULL. */
 LLVMMetadataRef debug_operand(LLVMMetadataRef, unsigned i);
 bool debug_is_node(LLVMMetadataRef);
+const char *debug_text(LLVMMetadataRef);
 /* The block that an instruction stands in, or NULL. */
 LLVMMetadataRef debug_scope(LLVMValueRef instruction);
 /* The file that declares a function, or NULL. */
 const char *debug_declared_in(LLVMValueRef function);
+
+/* Marks where compound literals are evaluated, as if they were variables. */
+void literal_mark_all(struct unit *);
 
 /* The C type's words: "struct Node *"; NULL if not known. */
 char *type_name(LLVMMetadataRef);
@@ -187,5 +206,20 @@ void solve_all(struct unit *, void (*found)(struct build *));
 /* Notes what was found in a function. */
 void report_function(struct build *);
 void report_write(struct unit *);
+
+/* ---- entry.c, move.c, barrier.c: code is changed ----------------------- */
+
+/* A call of an entry point of the runtime. */
+LLVMValueRef ir_call(struct unit *, LLVMBuilderRef, const char *name,
+                     LLVMValueRef *args, unsigned n);
+/* malloc and its kin become the runtime's. */
+void entry_replace(struct unit *);
+/* Does the call make a zeroed object? */
+bool entry_is_fresh(LLVMValueRef call);
+/* Notes which variables of a function are to be moved; moves all noted. */
+void move_decide(struct build *);
+void move_all(struct unit *);
+/* Puts barriers where they are needed. */
+void barrier_all(struct unit *);
 
 #endif

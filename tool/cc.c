@@ -23,6 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sancai_cc.h>
+
 #include "../cc/pass.h"
 
 struct words {
@@ -35,7 +37,7 @@ struct cc {
     struct words clangs;   /* words for clang, sources among them */
     bool *is_source;       /* of each of these */
     size_t nsources;
-    bool check, json, debug, zero, no_code;
+    bool check, json, debug, zero, no_code, no_link;
     int m, report;         /* the file in memory, or 0 */
 };
 
@@ -66,16 +68,18 @@ static const char *companion(const char *name)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *beside, *lib;
+    static const char *const where[] = {"", "../lib/sancai/", "../lib/"};
     if (n < 0)
         return NULL;
     self[n] = 0;
     *strrchr(self, '/') = 0;
-    beside = text("%s/%s", self, name);
-    lib = text("%s/../lib/sancai/%s", self, name);
-    return access(beside, R_OK) == 0 ? beside
-         : access(lib, R_OK) == 0    ? lib
-                                     : NULL;
+    for (size_t i = 0; i < COUNT(where); i++) {
+        char *file = text("%s/%s%s", self, where[i], name);
+        if (access(file, R_OK) == 0)
+            return file;
+        free(file);
+    }
+    return NULL;
 }
 
 /* The major version of a compiler, 0 if it can't be run. */
@@ -186,18 +190,30 @@ static bool word_ours(struct cc *c, const char *word, int *code)
     return true;
 }
 
+static bool one_of(const char *word, const char *const *which)
+{
+    for (; *which; which++)
+        if (strcmp(word, *which) == 0)
+            return true;
+    return false;
+}
+
 /* What clang's own words say that matters to us. */
 static void word_heed(struct cc *c, const char *word)
 {
+    static const char *const no_code[] = {
+        "-E", "-M", "-MM", "-fsyntax-only", "--version", "-v", "-###",
+        "-dumpmachine", "-dumpversion", NULL};
+    static const char *const no_link[] = {"-c", "-S", "-shared", "-r",
+                                          "-nostdlib", NULL};
     if (!strncmp(word, "-g", 2))
         c->debug = strcmp(word, "-g0") != 0;
     else if (!strncmp(word, "-O", 2))
         c->zero = !strcmp(word, "-O0");
-    else if (!strcmp(word, "-E") || !strcmp(word, "-M")
-             || !strcmp(word, "-MM") || !strcmp(word, "-fsyntax-only")
-             || !strncmp(word, "-print-", 7) || !strcmp(word, "--version")
-             || !strcmp(word, "-dumpmachine") || !strcmp(word, "-dumpversion"))
+    else if (!strncmp(word, "-print-", 7) || one_of(word, no_code))
         c->no_code = true;
+    else if (one_of(word, no_link))
+        c->no_link = true;
 }
 
 static void word_take(struct cc *c, const char *word, bool source)
@@ -231,6 +247,66 @@ static int words_read(struct cc *c, int argc, char **argv)
             word_take(c, argv[++i], false);
     }
     return code;
+}
+
+/* ---- Objects without barriers ------------------------------------------ */
+
+static bool ends(const char *word, const char *with)
+{
+    size_t n = strlen(word), m = strlen(with);
+    return n > m && strcmp(word + n - m, with) == 0;
+}
+
+static bool is_object(const char *word)
+{
+    return word[0] != '-' && (ends(word, ".o") || ends(word, ".a")
+                              || ends(word, ".lo"));
+}
+
+static bool is_marked(const char *at, size_t n)
+{
+    return n < 4 || memcmp(at, "\177ELF", 4) != 0
+        || memmem(at, n, SC_CC_MARK, strlen(SC_CC_MARK));
+}
+
+/* All members of an archive, or the one object. */
+static bool all_marked(const char *at, size_t n)
+{
+    if (n < 8 || memcmp(at, "!<arch>\n", 8) != 0)
+        return is_marked(at, n);
+    for (size_t i = 8; i + 60 <= n;) {
+        size_t size = strtoull(at + i + 48, NULL, 10), begin = i + 60;
+        if (size > n - begin)
+            break;
+        if (!is_marked(at + begin, size))
+            return false;
+        i = begin + size + (size & 1);
+    }
+    return true;
+}
+
+/* Was a file compiled without us?  Says so, once. */
+static bool marks_missing(const char *file, bool say)
+{
+    FILE *f = is_object(file) ? fopen(file, "re") : NULL;
+    char *all = NULL;
+    size_t n = 0, room = 0;
+    bool missing;
+    if (!f)
+        return false;
+    while (!feof(f) && !ferror(f)) {
+        if (n + 65536 > room)
+            all = grow(all, room = 2 * room + 65537);
+        n += fread(all + n, 1, room - n - 1, f);
+    }
+    fclose(f);
+    all[n] = 0;
+    missing = !all_marked(all, n);
+    free(all);
+    if (missing && say)
+        complain("cc: %s was compiled without barriers: all threads of the "
+                 "program will be held while the collector marks", file);
+    return missing;
 }
 
 /* ---- clang ------------------------------------------------------------- */
@@ -325,6 +401,36 @@ static int check_all(struct cc *c)
     return failed ? EXIT_USAGE : dangling ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* The runtime behind all that the program itself is made of. */
+static bool add_runtime(struct cc *c, struct words *w)
+{
+    const char *run = companion("sancai-cc.o");
+    const char *lib = companion("libsancai.a");
+    bool mixed = false;
+    if (!run || !lib) {
+        complain("cc: %s is missing beside the command",
+                 run ? "libsancai.a" : "sancai-cc.o");
+        return false;
+    }
+    for (size_t i = 0; i < c->clangs.n; i++)
+        mixed |= !c->is_source[i] && marks_missing(c->clangs.at[i], !mixed);
+    if (mixed)
+        word_add(w, "-Wl,--defsym=sc_cc_mixed=1");
+    word_add(w, run);
+    word_add(w, lib);
+    word_add(w, "-pthread");
+    word_add(w, "-ldl");
+    return true;
+}
+
+static bool has_input(const struct cc *c)
+{
+    for (size_t i = 0; i < c->clangs.n; i++)
+        if (c->is_source[i] || is_object(c->clangs.at[i]))
+            return true;
+    return false;
+}
+
 static int compile(struct cc *c)
 {
     struct words w = {0};
@@ -336,6 +442,8 @@ static int compile(struct cc *c)
         word_add(&w, c->clangs.at[i]);
     if (c->nsources && !c->no_code && c->zero)
         word_add(&w, "-O1");
+    if (!c->no_code && !c->no_link && has_input(c) && !add_runtime(c, &w))
+        return EXIT_USAGE;
     word_add(&w, NULL);
     if (c->report) {
         code = clang_run(&w);

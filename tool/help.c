@@ -90,11 +90,12 @@ static const char page_knobs[] =
     "is what it would read from the environment of this command.\n";
 
 static const char page_cc[] =
-    "sancai cc: which variables outlive their frame, and why\n"
+    "sancai cc: compile for the collected heap; which variables escape\n"
     "\n"
     "  sancai cc --check list.c tree.c\n"
     "  sancai cc --check -m=2 -Iinclude -DX=1 list.c\n"
     "  sancai cc -m -O2 -c list.c\n"
+    "  make CC=\"sancai cc\"\n"
     "\n"
     "  --check  only report, in C a defect each: \"moved to heap: x\" for a\n"
     "           local whose address outlives it, \"x outlives its block\"\n"
@@ -102,6 +103,9 @@ static const char page_cc[] =
     "           \"leaking param: p\", \"&x does not escape\", ...\n"
     "  -m=2     and the flow that explains each\n"
     "  --json   a line of JSON for each finding, on standard output\n"
+    "\n"
+    "As a compiler it moves what escapes to the heap, where malloc allocates\n"
+    "too, and puts a write barrier at each pointer store.\n"
     "\n"
     "All other words are clang's.  Needs clang 19; SANCAI_CLANG says where\n"
     "it is, if not in PATH.  docs/cc.md says what is found out and how.\n"

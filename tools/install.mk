@@ -2,12 +2,12 @@
 #
 #   make install PREFIX=/usr/local DESTDIR=
 #
-#   PREFIX/include/sancai.h
+#   PREFIX/include/sancai.h, sancai_cc.h
 #   PREFIX/lib/libsancai.a, libsancai.so
 #   PREFIX/lib/pkgconfig/sancai.pc
 #   PREFIX/lib/cmake/Sancai/SancaiConfig.cmake, SancaiConfigVersion.cmake
 #   PREFIX/bin/sancai
-#   PREFIX/lib/sancai/sancai-cc.so        where LLVM 19 is
+#   PREFIX/lib/sancai/sancai-cc.so, sancai-cc.o      where LLVM 19 is
 #
 # Nothing that is installed has PREFIX in it: the files find each other by
 # their places.  The version is the header's.
@@ -23,12 +23,12 @@ FILL     = sed 's/@VERSION@/$(VERSION)/g; s/@MAJOR@/$(MAJOR)/g; \
 install: all
 	$(INSTALL) -d "$(INTO)/include" "$(INTO)/bin" \
 	    "$(INTO)/lib/pkgconfig" "$(INTO)/lib/cmake/Sancai"
-	$(INSTALL) -m 644 include/sancai.h "$(INTO)/include/"
+	$(INSTALL) -m 644 include/sancai.h include/sancai_cc.h "$(INTO)/include/"
 	$(INSTALL) -m 644 $(LIB)/libsancai.a "$(INTO)/lib/"
 	$(INSTALL) -m 755 $(LIB)/libsancai.so "$(INTO)/lib/"
 	$(INSTALL) -m 755 $(LIB)/sancai "$(INTO)/bin/"
 	$(if $(PLUGIN),$(INSTALL) -d "$(INTO)/lib/sancai" && \
-	    $(INSTALL) -m 755 $(PLUGIN) "$(INTO)/lib/sancai/")
+	    $(INSTALL) -m 755 $(PLUGIN) $(LIB)/sancai-cc.o "$(INTO)/lib/sancai/")
 	$(FILL) tools/sancai.pc.in >"$(INTO)/lib/pkgconfig/sancai.pc"
 	for f in SancaiConfig SancaiConfigVersion; do \
 	    $(FILL) tools/$$f.cmake.in \

@@ -89,6 +89,21 @@ expect 0 '"kind": "moved"' cc -w --json -c bad.c
 "$sancai" cc -E good.c | grep -q 'int f' || fail "-E"
 [ -z "$("$sancai" cc -g0 -c good.c 2>&1)" ] || fail "-g0"
 
+# Objects without barriers are noticed, alone and in an archive; the program
+# runs.
+cat >main.c <<'END'
+int *f(void);
+int main(void) { int *p = f(); return *p != 1; }
+END
+${CC:-cc} -w -c main.c -o main.o && ar rcs main.a main.o || exit 1
+expect 0 '^$' cc -w bad.c main.c -o program
+for other in main.o main.a; do
+    expect 0 "$other was compiled without barriers" cc -w bad.c $other -o mixed
+    one_line
+    ./mixed || fail "a program with $other"
+done
+./program || fail "a program"
+
 # What was to stay on the stack and does not is an error of the source.
 cat >note.c <<'END'
 #define SC_NOESCAPE __attribute__((annotate("sancai.noescape")))
