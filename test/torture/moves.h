@@ -28,7 +28,8 @@ struct worker {
     uint64_t next_id, operations;
 };
 
-/* Reached through two objects, so that it is scanned late. */
+/* Reached through way_length objects, so that it is scanned late.  The last of
+ * them is known to the threads from here, where the collector sees nothing. */
 typedef struct Shared {
     Canary *slot[SHARED];
 } Shared;
@@ -38,6 +39,9 @@ typedef struct Way {
 } Way;
 SC_LAYOUT(Way, next)
 static Way *shared_way;
+static uintptr_t way_end;             /* complement of the last one's address */
+static unsigned way_length = 2;
+static unsigned mover_nap_us;         /* after 100 steps, if at all */
 
 static _Thread_local Canary *pocket;
 static pthread_key_t pocket_key;
@@ -45,9 +49,25 @@ static double stop_at;
 
 static Shared *shared(void)
 {
-    Way *w = LOAD(&shared_way);
-    w = LOAD(&w->next);
-    return LOAD(&w->next);
+    Way *last = (Way *)~way_end;
+
+    return LOAD(&last->next);
+}
+
+static void way_make(void)
+{
+    Way *last = sc_new(Way);
+
+    CHECK(last);
+    STORE(&shared_way, last);
+    way_end = ~(uintptr_t)last;
+    STORE(&last->next, (void *)sc_new(Shared));
+    for (unsigned i = 1; i < way_length; i++) {
+        Way *w = sc_new(Way);
+        CHECK(w);
+        STORE(&w->next, (void *)shared_way);
+        STORE(&shared_way, w);
+    }
 }
 
 /* ---- One thread's boxes ------------------------------------------------ */
@@ -240,12 +260,11 @@ static void share(struct worker *w)
 static void replace_shared(struct worker *w)
 {
     Shared *s = shared(), *t = sc_new(Shared);
-    Way *last = LOAD(&shared_way);
+    Way *last = (Way *)~way_end;
 
     CHECK(t);
     for (unsigned i = 0; i < SHARED; i++)
         STORE(&t->slot[i], EXCHANGE(&s->slot[i], NULL));
-    last = LOAD(&last->next);
     STORE(&last->next, (void *)t);
 }
 
@@ -310,9 +329,12 @@ static void *work(void *n)
     w.ids = calloc(BOXES, sizeof(*w.ids));
     for (unsigned i = 0; i < BOXES; i++)
         w.boxes[i] = sc_new(Box);
-    while (test_clock() < stop_at)
+    while (test_clock() < stop_at) {
         for (int i = 0; i < 100; i++)
             step(&w);
+        if (mover_nap_us)
+            usleep(mover_nap_us);
+    }
     for (unsigned i = 0; i < BOXES * SLOTS; i++)
         look(&w, (struct place){i / SLOTS, i % SLOTS});
     operations += w.operations;
@@ -326,12 +348,8 @@ static void *(*mover_main)(void *) = work;
 
 TEST_UNUSED static void movers_start(double seconds)
 {
-    Way *last = sc_new(Way), *first = sc_new(Way);
-
     CHECK_EQ(pthread_key_create(&pocket_key, NULL), 0);
-    STORE(&last->next, (void *)sc_new(Shared));
-    STORE(&first->next, (void *)last);
-    STORE(&shared_way, first);
+    way_make();
     stop_at = until(seconds);
     driver_start();
     for (uintptr_t i = 0; i < THREADS; i++)
