@@ -24,7 +24,13 @@ FLAGS_ubsan  := -O1 -DSC_DEBUG -fsanitize=undefined -fno-sanitize-recover=all
 FLAGS_tsan   := -O1 -DSC_DEBUG -fsanitize=thread
 ALL_FLAGS := $(BASE) $(WARN) $(FLAGS_$(BUILD)) $(CFLAGS)
 
-SRC := $(wildcard src/*/*.c)
+# src/malloc replaces the C library's: a library of its own, with the layers
+# below it.
+MALLOC_SRC := $(wildcard src/malloc/*.c)
+MALLOC_OBJ := $(MALLOC_SRC:%.c=$(OUT)/%.o) $(patsubst %.c,$(OUT)/%.o,\
+              $(wildcard src/os/*.c src/base/*.c src/page/*.c) \
+              src/heap/sizeclass.c)
+SRC := $(filter-out $(MALLOC_SRC),$(wildcard src/*/*.c))
 OBJ := $(SRC:%.c=$(OUT)/%.o)
 TOOL_SRC := $(wildcard tool/*.c)
 TOOL_OBJ := $(TOOL_SRC:%.c=$(OUT)/%.o)
@@ -44,7 +50,7 @@ PLUGIN   := $(if $(and $(LLVM),$(filter opt,$(BUILD))),$(LIB)/sancai-cc.so)
 RUN_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard cc/run/*.c))
 
 all: $(LIB)/libsancai.a $(LIB)/libsancai.so $(LIB)/sancai $(PLUGIN) \
-     $(LIB)/sancai-cc.o
+     $(LIB)/sancai-cc.o $(LIB)/libsancai-malloc.so $(LIB)/libsancai-malloc.a
 
 $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
@@ -61,6 +67,21 @@ $(LIB)/libsancai.a: $(OBJ)
 $(LIB)/libsancai.so: $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -shared -Wl,-soname,libsancai.so -o $@ $^ -ldl
+
+$(LIB)/libsancai-malloc.a: $(MALLOC_OBJ)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(LD) -r -o $(OUT)/sancai-malloc.o $^
+	$(OBJCOPY) --localize-hidden $(OUT)/sancai-malloc.o
+	$(AR) rcs $@ $(OUT)/sancai-malloc.o
+
+$(LIB)/libsancai-malloc.so: $(MALLOC_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -shared -Wl,-soname,libsancai-malloc.so -o $@ $^ -ldl
+
+# The compiler must not take what it knows of malloc for what ours is.
+$(MALLOC_SRC:%.c=$(OUT)/%.o): ALL_FLAGS += -fno-builtin-malloc \
+    -fno-builtin-free -fno-builtin-calloc -fno-builtin-realloc
 
 $(LIB)/sancai: $(TOOL_OBJ)
 	@mkdir -p $(@D)
@@ -84,6 +105,6 @@ $(LIB)/sancai-cc.so: $(CC_OBJ)
 clean:
 	rm -rf build out
 
--include $(OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CC_OBJ:.o=.d) $(RUN_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(MALLOC_OBJ:.o=.d) $(TOOL_OBJ:.o=.d) $(CC_OBJ:.o=.d) $(RUN_OBJ:.o=.d)
 include $(wildcard test/test.mk bench/bench.mk tools/install.mk)
 .PHONY: all clean test bench lint install

@@ -91,6 +91,9 @@ INLINE uintptr_t arena_address(uint32_t page)
  * NO_PAGE if there is no memory.  The range grows by itself. */
 uint32_t page_take(uint32_t n, bool *zero);
 void page_give(uint32_t page, uint32_t n);
+/* The n pages from `page` on, which follow the caller's; false: one of them is
+ * taken, or there is no memory. */
+bool page_extend(uint32_t page, uint32_t n);
 /* A thread's private run of free pages: 64 aligned pages as two masks. */
 struct page_cache {
     uint32_t base;         /* first of the 64 pages */

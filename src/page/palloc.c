@@ -263,6 +263,33 @@ uint32_t page_take(uint32_t n, bool *zero)
     return page;
 }
 
+static bool is_free(uint32_t page, uint32_t n)
+{
+    for (uint32_t k; n; page += k, n -= k) {
+        k = part_of(page, n);
+        if (bits_count(chunk_of(page)->used, page % CHUNK_PAGES, k))
+            return false;
+    }
+    return true;
+}
+
+bool page_extend(uint32_t page, uint32_t n)
+{
+    uint64_t grown = 0;
+    insist(n > 0);
+    if (n > arenas.pages - page)
+        return false;
+    lock_take(&pages.lock);
+    uint32_t below = pages.top - page < n ? pages.top - page : n;
+    bool ok = is_free(page, below) && (below == n || grow(n, &grown));
+    if (ok)
+        use_run(page, n);
+    lock_drop(&pages.lock);
+    if (grown)
+        scavenge_after_growth(grown);
+    return ok;
+}
+
 /* The checks of the range and of each used bit cost a few ns and find what
  * would otherwise be two owners of one page. */
 void page_give(uint32_t page, uint32_t n)

@@ -1,0 +1,85 @@
+/* begin.c: the allocator comes to life at the first call, and survives fork.
+ *
+ *   first call     range, tables            may be the loader's, before main,
+ *                                           before anybody else is up
+ *   constructor    fork, ends of threads    these may allocate themselves
+ *
+ * Lock: begin.lock, for the first call only.
+ */
+#include "malloc.h"
+
+static struct {
+    struct lock lock;
+    _Atomic bool up, hooked;
+} begin = {.lock = LOCK_INIT(RANK_CYCLE)};
+
+/* ---- fork: all locks, in rank order ------------------------------------ */
+
+static void fork_prepare(void)
+{
+    tcache_lock();
+    mcentral_lock_all();
+    mheap_lock();
+    page_lock();
+    meta_lock_all();
+}
+
+static void fork_parent(void)
+{
+    meta_unlock_all();
+    page_unlock();
+    mheap_unlock();
+    mcentral_unlock_all();
+    tcache_unlock();
+}
+
+static void fork_child(void)
+{
+    meta_reset_locks();
+    page_reset_locks();
+    mheap_reset_lock();
+    mcentral_reset_locks();
+    os_ranges_fork_child();
+    give_fork_child();
+    tcache_fork_child();
+}
+
+/* ---- Start ------------------------------------------------------------- */
+
+/* Unlike a collected heap's, a wrong free aborts if nothing else was said. */
+static void read_knobs(void)
+{
+    knobs.misuseabort = 1;
+    knob_init();
+    if (knobs.oom)
+        os_fail_at((uint64_t)knobs.oom, knobs.oomall);
+}
+
+static COLD bool begin_now(void)
+{
+    lock_take(&begin.lock);
+    if (!begin.up) {
+        os_start_time();
+        read_knobs();
+        if (!arena_init() && !mheap_init())
+            store_release(&begin.up, true);
+    }
+    lock_drop(&begin.lock);
+    return begin.up;
+}
+
+bool mbegin(void)
+{
+    return likely(load_acquire(&begin.up)) || begin_now();
+}
+
+bool mbegun(void) { return load_acquire(&begin.hooked); }
+
+__attribute__((constructor)) static void hook(void)
+{
+    if (!mbegin())
+        return;
+    tcache_hook_exit();
+    os_atfork(fork_prepare, fork_parent, fork_child);
+    store_release(&begin.hooked, true);
+}

@@ -1,0 +1,217 @@
+/* family.c: malloc, free and realloc, and the paths of a few instructions.
+ *
+ *   malloc(n)   size -> bin of this thread -> its first block
+ *   free(p)     page of p -> descriptor -> is p the start of a block, and not
+ *               free? -> bin of this thread
+ *
+ * Semantics are the C library's (glibc's manual; C11 7.22.3): sizes over
+ * PTRDIFF_MAX and want of memory give NULL and ENOMEM; malloc(0) gives a block
+ * of its own; realloc(p, 0) frees and gives NULL; free keeps errno.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "family.h"
+
+/* ---- malloc ------------------------------------------------------------ */
+
+static void *no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+INLINE void *unmark(void *p)
+{
+    ((void **)p)[MARK_WORD] = NULL;
+    return p;
+}
+
+static NOINLINE void *slow_small(unsigned class)
+{
+    void *p = NULL;
+    if (mbegin())
+        do
+            p = tcache_fill(class);
+        while (!p && give_emergency());
+    return p ? unmark(p) : no_memory();
+}
+
+COLD void *family_large(size_t n, size_t align, bool *zero)
+{
+    void *p = NULL;
+    if (n <= PTRDIFF_MAX && mbegin())
+        do
+            p = mlarge_new(n, align, zero);
+        while (!p && give_emergency());
+    return p ? p : no_memory();
+}
+
+INLINE void *take(struct bin *b, unsigned class)
+{
+    void **head = b->head, *p = *head;
+    if (unlikely(!p))
+        return slow_small(class);
+    b->head = head + 1;
+    return unmark(p);
+}
+
+void *family_class(unsigned class)
+{
+    struct tcache *t = tcache_self;
+    return take(&t->bin[1 + class], class);
+}
+
+static NOINLINE void *malloc_more(size_t n)
+{
+    bool zero;
+    if (unlikely(n > SMALL_MAX))
+        return family_large(n, 1, &zero);
+    return family_class(size_class(n + !n));
+}
+
+SC_API void *malloc(size_t n)
+{
+    struct tcache *t = tcache_self;
+    size_t i = (n + 15) >> 4; /* 0 also if the sum is too large */
+    __asm__("" : "+r"(i)); /* else it is computed twice */
+    if (unlikely(i > INDEX_MAX))
+        return malloc_more(n);
+    struct bin *b = bin_at(t, t->bin_of[i]);
+    void **head = b->head, *p = *head;
+    if (unlikely(!p))
+        return malloc_more(n);
+    b->head = head + 1;
+    return unmark(p);
+}
+
+/* ---- free -------------------------------------------------------------- */
+
+static NOINLINE void spill(void *p)
+{
+    unsigned class = bin_class(mheap.desc[arena_page((uintptr_t)p)].bin);
+    ((void **)p)[MARK_WORD] = free_mark();
+    tcache_spill(class, p);
+}
+
+static COLD void free_large(const char *who, void *p)
+{
+    struct mblock b;
+    if (!p)
+        return;
+    if (mblock_find((uintptr_t)p, &b) == FOUND_LARGE)
+        mlarge_free(b.span);
+    else
+        wrong_free(who, p);
+}
+
+static COLD void free_twice(const char *who, void *p) { wrong_free(who, p); }
+
+/* The descriptor of p's page if p is the start of a small block.  Whoever has
+ * the block has seen limit rise, so it is read plainly. */
+INLINE const struct mdesc *small_block(void *p)
+{
+    uintptr_t offset = (uintptr_t)p - mheap.base;
+    if (unlikely(offset >= mheap.limit))
+        return NULL;
+    const struct mdesc *d = &mheap.desc[offset >> PAGE_SHIFT];
+    uint32_t rest = (uint32_t)(uintptr_t)p * d->magic + d->bias;
+    return likely(rest < d->magic) ? d : NULL;
+}
+
+INLINE void free_as(const char *who, void *p)
+{
+    const struct mdesc *d = small_block(p);
+    if (unlikely(!d)) {
+        free_large(who, p);
+        return;
+    }
+    if (unlikely(((void **)p)[MARK_WORD] == free_mark())) {
+        free_twice(who, p);
+        return;
+    }
+    struct bin *b = bin_at(tcache_self, d->bin);
+    void **head = b->head;
+    if (unlikely(head == b->floor)) {
+        spill(p);
+        return;
+    }
+    ((void **)p)[MARK_WORD] = free_mark();
+    head[-1] = p;
+    b->head = head - 1;
+}
+
+SC_API void free(void *p) { free_as("free", p); }
+
+/* ---- Sizes ------------------------------------------------------------- */
+
+/* Usable bytes of the block; 0 after saying what is wrong. */
+size_t family_size(const char *who, void *p, struct mblock *b)
+{
+    enum mfound found = mblock_find((uintptr_t)p, b);
+    if ((found == FOUND_SMALL && ((void **)p)[MARK_WORD] != free_mark()) ||
+        found == FOUND_LARGE)
+        return b->size;
+    wrong_free(who, p);
+    return 0;
+}
+
+/* ---- realloc ----------------------------------------------------------- */
+
+/* A block that keeps at least half of its bytes in use stays where it is. */
+static bool fits(const struct mblock *b, size_t n)
+{
+    return n <= b->size && n > b->size / 2;
+}
+
+static void *move(void *p, const struct mblock *b, size_t n)
+{
+    void *q = malloc(n);
+    if (!q)
+        return n <= b->size ? p : NULL;
+    memcpy(q, p, min_size(n, b->size));
+    free(p);
+    return q;
+}
+
+/* As much as a block grows beyond what was asked for, if it has to be moved:
+ * who grows one by steps does it again. */
+static size_t roomy(size_t n, const struct mblock *b)
+{
+    return n > b->size && n > SMALL_MAX && b->size > SMALL_MAX &&
+                   n < b->size + b->size / 8 && n < PTRDIFF_MAX / 2
+               ? b->size + b->size / 8
+               : n;
+}
+
+SC_API void *realloc(void *p, size_t n)
+{
+    struct mblock b;
+    if (!p)
+        return malloc(n);
+    if (unlikely(n > PTRDIFF_MAX))
+        return no_memory();
+    if (!family_size("realloc", p, &b))
+        return NULL;
+    if (!n) {
+        free_as("realloc", p);
+        return NULL;
+    }
+    if (fits(&b, n))
+        return p;
+    if (b.span->state == MSPAN_LARGE && n > SMALL_MAX &&
+        mlarge_resize(b.span, n))
+        return p;
+    return move(p, &b, roomy(n, &b));
+}
+
+SC_API void *calloc(size_t n, size_t size)
+{
+    size_t bytes;
+    bool zero = false;
+    if (unlikely(__builtin_mul_overflow(n, size, &bytes)))
+        return no_memory();
+    void *p = bytes > SMALL_MAX ? family_large(bytes, 1, &zero)
+                                : malloc(bytes);
+    return likely(p) && !zero ? memset(p, 0, bytes) : p;
+}

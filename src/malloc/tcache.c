@@ -1,0 +1,276 @@
+/* tcache.c: each thread's free blocks, an array per size class.
+ *
+ *             floor     head                 end
+ *   bin 48    |. . . . .|p|p|p|p|p|p|p|p|p|p|0|
+ *                 free ->  <- malloc
+ *
+ * malloc takes at head, free puts before head: what was freed last is used
+ * first, while it is warm.  An empty bin is filled with half of what it may
+ * hold, a full one gives half of it back, those that were there longest; so
+ * no number of blocks in use makes it do either at each call.  What a bin may
+ * hold starts small and doubles each time that it was too little.
+ *
+ * A free block bears a mark in its second word (free_mark), by which a second
+ * free is noticed; malloc takes it off.
+ *
+ * A thread without a cache (before its first call, after its end, or for want
+ * of memory) has `tcache_none`, in which all bins are empty and full.
+ *
+ * Locks: none for the thread's own cache; `caches.lock` for the list of all.
+ */
+#include "malloc.h"
+
+#define WANT_FIRST 4
+#define WANT_BYTES KIB(16) /* as much of one class, where that is enough */
+#define WANT_LEAST 8
+#define WANT_MOST 128
+
+static void *nothing;
+static struct tcache tcache_none = {
+    .bin = {[0 ... SIZE_CLASSES] = {.head = &nothing, .floor = &nothing}},
+};
+_Thread_local struct tcache *tcache_self = &tcache_none;
+static _Thread_local bool ended;
+
+static struct {
+    struct lock lock;
+    struct tcache *all;
+    struct tcache *unused; /* of threads that ended */
+} caches = {LOCK_INIT(RANK_THREADS), NULL, NULL};
+
+static unsigned most(unsigned class)
+{
+    size_t n = WANT_BYTES / size_of_class(class);
+    return n < WANT_LEAST ? WANT_LEAST : n > WANT_MOST ? WANT_MOST
+                                                       : (unsigned)n;
+}
+
+/* ---- Making one -------------------------------------------------------- */
+
+static size_t cache_bytes(void)
+{
+    size_t n = align_up(sizeof(struct tcache), 64);
+    for (unsigned c = 0; c < SIZE_CLASSES; c++)
+        n += (most(c) + 1) * sizeof(void *);
+    return align_up(n, os_page_size());
+}
+
+static void set_want(struct tcache *t, unsigned class, unsigned n)
+{
+    t->want[class] = (uint16_t)n;
+    t->bin[1 + class].floor = t->end[class] - n;
+}
+
+static void lay_out(struct tcache *t)
+{
+    void **at = (void **)((char *)t + align_up(sizeof(*t), 64));
+    t->bin[0] = (struct bin){&nothing, &nothing};
+    for (unsigned c = 0; c < SIZE_CLASSES; c++) {
+        at += most(c);
+        t->end[c] = at++;
+        t->bin[1 + c].head = t->end[c];
+        set_want(t, c, WANT_FIRST);
+    }
+    for (unsigned i = 1; i <= INDEX_MAX; i++)
+        t->bin_of[i] = bin_offset(size_class(i * 16));
+}
+
+static void enlist(struct tcache *t)
+{
+    t->next = caches.all;
+    t->link = &caches.all;
+    if (t->next)
+        t->next->link = &t->next;
+    caches.all = t;
+}
+
+static void delist(struct tcache *t)
+{
+    *t->link = t->next;
+    if (t->next)
+        t->next->link = t->link;
+}
+
+static struct tcache *cache_new(void)
+{
+    lock_take(&caches.lock);
+    struct tcache *t = caches.unused;
+    if (t)
+        caches.unused = t->next;
+    lock_drop(&caches.lock);
+    size_t bytes = cache_bytes();
+    if (!t && !(t = meta_map(bytes, META_THREAD)))
+        return NULL;
+    t->mapped = bytes;
+    t->armed = false;
+    lay_out(t);
+    lock_take(&caches.lock);
+    enlist(t);
+    lock_drop(&caches.lock);
+    return t;
+}
+
+/* ---- The end of a thread ----------------------------------------------- */
+
+static bool hooked; /* os_exit_init was called */
+
+static void empty(struct tcache *t)
+{
+    for (unsigned c = 0; c < SIZE_CLASSES; c++) {
+        struct bin *b = &t->bin[1 + c];
+        if (b->head != t->end[c])
+            mcentral_give(c, b->head, (unsigned)(t->end[c] - b->head));
+        b->head = t->end[c];
+    }
+}
+
+static void discard(struct tcache *t)
+{
+    empty(t);
+    lock_take(&caches.lock);
+    delist(t);
+    t->next = caches.unused;
+    caches.unused = t;
+    lock_drop(&caches.lock);
+}
+
+/* Destructors that come later allocate and free without a cache. */
+static void thread_ends(void *arg)
+{
+    struct tcache *t = tcache_self;
+    ended = true;
+    tcache_self = &tcache_none;
+    if (t == arg)
+        discard(t);
+}
+
+void tcache_hook_exit(void)
+{
+    hooked = !os_exit_init(thread_ends);
+}
+
+/* Arming may allocate, so the cache is in place before. */
+static void arm(struct tcache *t)
+{
+    t->armed = true;
+    os_exit_arm(t);
+}
+
+static struct tcache *self(void)
+{
+    struct tcache *t = tcache_self;
+    if (unlikely(t == &tcache_none) && !ended && (t = cache_new()))
+        tcache_self = t;
+    if (unlikely(!t))
+        return &tcache_none;
+    if (unlikely(!t->armed) && hooked && t != &tcache_none)
+        arm(t);
+    return t;
+}
+
+/* ---- Filling and spilling ---------------------------------------------- */
+
+static void grow(struct tcache *t, unsigned class)
+{
+    unsigned n = t->want[class] * 2u, max = most(class);
+    if (t->want[class] < max)
+        set_want(t, class, n < max ? n : max);
+}
+
+static void *without_cache(unsigned class)
+{
+    void *p;
+    return mcentral_take(class, &p, 1) ? p : NULL;
+}
+
+/* The lowest is handed out first: the batch ends where the bin ends. */
+static unsigned fill(struct tcache *t, unsigned class, unsigned n)
+{
+    void **end = t->end[class];
+    unsigned got = mcentral_take(class, end - n, n);
+    if (unlikely(got < n && got))
+        for (unsigned i = got; i-- > 0;)
+            end[(int)i - (int)got] = end[(int)i - (int)n];
+    t->bin[1 + class].head = end - got;
+    return got;
+}
+
+void *tcache_fill(unsigned class)
+{
+    struct tcache *t = self();
+    if (unlikely(t == &tcache_none))
+        return without_cache(class);
+    struct bin *b = &t->bin[1 + class];
+    if (b->head == t->end[class]) { /* arming may have filled it */
+        if (!fill(t, class, (t->want[class] + 1u) / 2))
+            return NULL;
+        grow(t, class);
+    }
+    return *b->head++;
+}
+
+void tcache_spill(unsigned class, void *p)
+{
+    struct tcache *t = self();
+    if (unlikely(t == &tcache_none)) {
+        mcentral_give(class, &p, 1);
+        return;
+    }
+    struct bin *b = &t->bin[1 + class];
+    if (b->head == b->floor)
+        grow(t, class);
+    if (b->head == b->floor) {
+        unsigned n = (unsigned)(t->end[class] - b->head) / 2, keep;
+        keep = (unsigned)(t->end[class] - b->head) - n;
+        mcentral_give(class, t->end[class] - n, n);
+        for (unsigned i = keep; i-- > 0;)
+            b->head[i + n] = b->head[i];
+        b->head += n;
+    }
+    *--b->head = p;
+}
+
+void tcache_flush(void)
+{
+    if (tcache_self != &tcache_none)
+        empty(tcache_self);
+}
+
+bool tcache_holds(unsigned class, const void *p)
+{
+    struct tcache *t = tcache_self;
+    if (t == &tcache_none)
+        return false;
+    for (void **at = t->bin[1 + class].head; at < t->end[class]; at++)
+        if (*at == p)
+            return true;
+    return false;
+}
+
+uint64_t tcache_count(unsigned class)
+{
+    uint64_t n = 0;
+    lock_take(&caches.lock);
+    for (struct tcache *t = caches.all; t; t = t->next)
+        n += (uint64_t)(t->end[class] - load_relaxed(&t->bin[1 + class].head));
+    lock_drop(&caches.lock);
+    return n;
+}
+
+/* ---- fork -------------------------------------------------------------- */
+
+void tcache_lock(void) { lock_take(&caches.lock); }
+void tcache_unlock(void) { lock_drop(&caches.lock); }
+
+/* The other threads are gone.  What stands in a bin is free wherever its owner
+ * was: a block is written there before head moves, and taken by moving head. */
+void tcache_fork_child(void)
+{
+    struct tcache *mine = tcache_self;
+    lock_reset(&caches.lock);
+    for (struct tcache *t = caches.all, *next; t; t = next) {
+        next = t->next;
+        if (t != mine)
+            discard(t);
+    }
+}
