@@ -63,25 +63,6 @@ static char *text(const char *fmt, ...)
 
 /* ---- What is installed ------------------------------------------------- */
 
-/* A file beside the command, or where `make install` puts it. */
-static const char *companion(const char *name)
-{
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    static const char *const where[] = {"", "../lib/sancai/", "../lib/"};
-    if (n < 0)
-        return NULL;
-    self[n] = 0;
-    *strrchr(self, '/') = 0;
-    for (size_t i = 0; i < COUNT(where); i++) {
-        char *file = text("%s/%s%s", self, where[i], name);
-        if (access(file, R_OK) == 0)
-            return file;
-        free(file);
-    }
-    return NULL;
-}
-
 /* The major version of a compiler, 0 if it can't be run. */
 static int version_of(const char *clang)
 {

@@ -178,9 +178,11 @@ void report_table(struct out *o, const struct summary *s)
     out_colour(o, BOLD);
     fprintf(o->to, "sancai: %s\n", s->program);
     out_colour(o, PLAIN);
-    if (!s->present)
+    if (!s->present && !s->malloc)
         fputs("    the program does not use the Sancai library\n", o->to);
     process(o, s);
+    if (s->malloc)
+        mallocs_table(o, s->malloc);
     if (!s->present)
         return;
     caveat(o, s);
@@ -241,5 +243,7 @@ void report_json(FILE *to, const struct summary *s)
     } else {
         json_null(&j, "sancai");
     }
+    if (s->malloc)
+        mallocs_json(&j, s->malloc);
     json_close(&j, '}');
 }

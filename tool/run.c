@@ -2,7 +2,8 @@
  *
  *   options -> SANCAI_ variables --\
  *   memory file of one page -------+--> the program
- *        ^ SANCAI_STATS_FD=N       |
+ *        ^ SANCAI_STATS_FD=N       |         with --malloc another one
+ *        |                         |         (SANCAI_MALLOC_FD), and LD_PRELOAD
  *        '-- written by the library at each cycle and at exit
  *
  * The file is memory that both share, so what was written last is there even
@@ -19,7 +20,7 @@
 
 struct run_options {
     const char *gc, *limit, *procs, *debug, *file;
-    bool trace, json;
+    bool trace, json, malloc;
 };
 
 /* "512MiB", "1g", "4096", "off", as the library reads them. */
@@ -87,23 +88,42 @@ static void options_export(const struct run_options *r)
  * expect to be free for them. */
 #define FD_HIGH 64
 
-/* The page that the program will write. */
-static struct sc_stats_page *page_open(void)
+/* A page that the program will write; it finds the file's number in env. */
+static void *page_open(const char *env, size_t bytes)
 {
     char number[TEXT];
     void *p;
     int high, fd = memfd_create("sancai-stats", 0);
-    if (fd < 0 || ftruncate(fd, SC_STATS_BYTES) != 0)
+    if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0)
         die("no memory file for the summary: %m");
-    p = mmap(NULL, SC_STATS_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+    p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
         die("no memory for the summary: %m");
     high = fcntl(fd, F_DUPFD, FD_HIGH);
     if (high >= 0)
         close(fd);
     snprintf(number, sizeof number, "%d", high >= 0 ? high : fd);
-    setenv(SC_STATS_ENV, number, 1);
+    setenv(env, number, 1);
     return p;
+}
+
+/* The program's malloc will be ours.  False if there is no such library. */
+static bool malloc_export(struct summary *s)
+{
+    const char *old = getenv("LD_PRELOAD"), *lib;
+    char *all = NULL;
+    if (!(lib = companion("libsancai-malloc.so"))) {
+        complain("run: libsancai-malloc.so is not beside this command; `make` "
+                 "builds it, `make install` installs it");
+        return false;
+    }
+    if (asprintf(&all, "%s%s%s", lib, old && *old ? ":" : "",
+                 old ? old : "") < 0)
+        die("out of memory");
+    setenv("LD_PRELOAD", all, 1);
+    free(all);
+    s->malloc = page_open(SC_MALLOC_ENV, SC_MALLOC_BYTES);
+    return true;
 }
 
 /* The program has ended; yet a child of it may still be writing. */
@@ -150,7 +170,8 @@ int run_main(int argc, char **argv)
         {"--gc", &r.gc, NULL},       {"--memlimit", &r.limit, NULL},
         {"--procs", &r.procs, NULL}, {"--debug", &r.debug, NULL},
         {"-o", &r.file, NULL},       {"--output", &r.file, NULL},
-        {"--trace", NULL, &r.trace}, {"--json", NULL, &r.json}};
+        {"--trace", NULL, &r.trace}, {"--json", NULL, &r.json},
+        {"--malloc", NULL, &r.malloc}};
     struct summary s = {0};
     const struct sc_stats_page *page;
     FILE *to = stderr;
@@ -166,7 +187,9 @@ int run_main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     options_export(&r);
-    page = page_open();
+    if (r.malloc && !malloc_export(&s))
+        return EXIT_FAILURE;
+    page = page_open(SC_STATS_ENV, SC_STATS_BYTES);
     s.program = argv[at];
     code = child_start(&s.child, argv + at, false);
     if (code)

@@ -1,7 +1,8 @@
 /* tool.h: the corridor between the rooms of the command `sancai`.
  *
  *   main -- help, args           words on the command line
- *    |- run -- child, report     a program under our eyes, and its summary
+ *    |- run -- child, report,    a program under our eyes, and its summary
+ *    |         mallocs
  *    |- vm --- maps, remote,     what the kernel says of a process,
  *    |         ranges,           what the library says,
  *    |         regions, threads, whose each mapping is,
@@ -31,6 +32,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "../src/malloc/stats.h"
 #include "../src/obs/directory.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -136,11 +138,24 @@ struct summary {
     struct sc_stats_page page;
     bool present;   /* the library wrote the page */
     bool torn;      /* the program died while writing it */
+    const struct sc_malloc_page *malloc; /* with --malloc */
 };
 void report_table(struct out *, const struct summary *);
 void report_json(FILE *, const struct summary *);
 /* Members of the numbers; also used for a living process. */
 void report_numbers(struct json *, const struct sc_numbers *);
+
+/* ---- mallocs.c: what a program's malloc held ---------------------------- */
+
+bool mallocs_present(const struct sc_malloc_page *);
+void mallocs_table(struct out *, const struct sc_malloc_page *);
+void mallocs_json(struct json *, const struct sc_malloc_page *);
+
+/* ---- companion.c -------------------------------------------------------- */
+
+/* A file beside the command, or where `make install` puts it; NULL if it is
+ * not there. */
+const char *companion(const char *name);
 
 /* ---- maps.c: what the kernel says of a process ------------------------- */
 

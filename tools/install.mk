@@ -3,7 +3,7 @@
 #   make install PREFIX=/usr/local DESTDIR=
 #
 #   PREFIX/include/sancai.h, sancai_cc.h
-#   PREFIX/lib/libsancai.a, libsancai.so
+#   PREFIX/lib/libsancai.a, libsancai.so, libsancai-malloc.a, -malloc.so
 #   PREFIX/lib/pkgconfig/sancai.pc
 #   PREFIX/lib/cmake/Sancai/SancaiConfig.cmake, SancaiConfigVersion.cmake
 #   PREFIX/bin/sancai
@@ -24,8 +24,10 @@ install: all
 	$(INSTALL) -d "$(INTO)/include" "$(INTO)/bin" \
 	    "$(INTO)/lib/pkgconfig" "$(INTO)/lib/cmake/Sancai"
 	$(INSTALL) -m 644 include/sancai.h include/sancai_cc.h "$(INTO)/include/"
-	$(INSTALL) -m 644 $(LIB)/libsancai.a "$(INTO)/lib/"
-	$(INSTALL) -m 755 $(LIB)/libsancai.so "$(INTO)/lib/"
+	$(INSTALL) -m 644 $(LIB)/libsancai.a $(LIB)/libsancai-malloc.a \
+	    "$(INTO)/lib/"
+	$(INSTALL) -m 755 $(LIB)/libsancai.so $(LIB)/libsancai-malloc.so \
+	    "$(INTO)/lib/"
 	$(INSTALL) -m 755 $(LIB)/sancai "$(INTO)/bin/"
 	$(if $(PLUGIN),$(INSTALL) -d "$(INTO)/lib/sancai" && \
 	    $(INSTALL) -m 755 $(PLUGIN) $(LIB)/sancai-cc.o "$(INTO)/lib/sancai/")

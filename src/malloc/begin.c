@@ -41,6 +41,7 @@ static void fork_child(void)
     mcentral_reset_locks();
     os_ranges_fork_child();
     give_fork_child();
+    info_fork_child();
     tcache_fork_child();
 }
 
@@ -81,5 +82,6 @@ __attribute__((constructor)) static void hook(void)
         return;
     tcache_hook_exit();
     os_atfork(fork_prepare, fork_parent, fork_child);
+    info_open();
     store_release(&begin.hooked, true);
 }

@@ -15,10 +15,12 @@
  */
 #include "malloc.h"
 
-#define KEEP_SECONDS 4
+#define KEEP_SECONDS 3
 #define KEEP_LEAST MIB(1)
 #define TICK_NS 1000000000ull
 #define WORTH 512 /* pages: 4 MiB */
+#define SHARE 100 /* of one processor: 1 % */
+#define CREDIT_NS 60000000ull /* work not done before: at most so much */
 
 static struct {
     _Atomic uint32_t freed;   /* pages since the worker looked */
@@ -26,20 +28,22 @@ static struct {
     _Atomic bool started;
     uint64_t peak[KEEP_SECONDS];
     unsigned at;
+    uint64_t since, worked;   /* time until now bought so much work */
 } give;
 
-static uint64_t in_use(void)
+/* No more can have been in use since the last look. */
+static uint64_t use_since(uint32_t freed)
 {
     struct page_stats p;
     page_stats(&p);
-    return p.in_use;
+    return p.in_use + min_size(p.free, (uint64_t)freed * PAGE_SIZE);
 }
 
 /* What may stay, by the highest use of the last seconds. */
-static uint64_t keep(void)
+static uint64_t keep(uint32_t freed)
 {
     uint64_t most = 0;
-    give.peak[give.at++ % KEEP_SECONDS] = in_use();
+    give.peak[give.at++ % KEEP_SECONDS] = use_since(freed);
     for (unsigned i = 0; i < KEEP_SECONDS; i++)
         if (give.peak[i] > most)
             most = give.peak[i];
@@ -54,37 +58,62 @@ static uint64_t excess(uint64_t goal)
     return ready > goal ? ready - goal : 0;
 }
 
-/* For about a second: gives back what is over the goal, in pieces. */
-static void tick(void)
+/* How long to sleep so that all work since `since` was 1 % of a processor. */
+static uint64_t pause_for(uint64_t worked, uint64_t now)
 {
-    uint64_t end = os_now() + TICK_NS, goal = keep(), now;
+    give.worked += worked;
+    if (now - give.since > (give.worked + CREDIT_NS) * SHARE)
+        give.since = now - (give.worked + CREDIT_NS) * SHARE;
+    uint64_t due = give.since + give.worked * SHARE;
+    return due > now ? due - now : 0;
+}
+
+/* For about a second: gives back what is over the goal, in pieces. */
+static void tick(uint64_t goal)
+{
+    uint64_t end = os_now() + TICK_NS, now;
     while (excess(goal) && (now = os_now()) < end) {
         uint64_t cpu = os_thread_cpu();
         if (!scavenge_now(min_size(excess(goal), CHUNK_SIZE), true))
             break;
-        cpu = (os_thread_cpu() - cpu) * 100;
         now = os_now();
-        os_sleep(min_size(cpu, now < end ? end - now : 1));
+        cpu = pause_for(os_thread_cpu() - cpu, now);
+        if (cpu)
+            os_sleep(min_size(cpu, now < end ? end - now : 1));
     }
     if ((now = os_now()) < end)
         os_sleep(end - now);
 }
 
-/* Sleeps for good if the last seconds saw nothing to do. */
+/* Nothing was freed for so long that all peaks are of now: what the lists keep
+ * for the next request goes too, and the worker may sleep. */
+static bool settled(unsigned idle, uint64_t goal)
+{
+    if (idle == KEEP_SECONDS)
+        mcentral_trim();
+    return idle > KEEP_SECONDS && !excess(goal);
+}
+
+static void sleep_until_freed(void)
+{
+    store_seq(&give.awake, 0);
+    while (load_seq(&give.freed) < WORTH)
+        os_wait(&give.awake, 0, UINT64_MAX);
+    store_seq(&give.awake, 1);
+}
+
 static void work(void *unused)
 {
+    uint64_t goal;
     for (unsigned idle = 0;;) {
-        idle = swap_relaxed(&give.freed, 0) ? 0 : idle + 1;
-        if (idle == 2)
-            mcentral_trim();
-        tick();
-        if (idle < KEEP_SECONDS + 2 || excess(keep()))
-            continue;
-        store_seq(&give.awake, 0);
-        while (load_seq(&give.freed) < WORTH)
-            os_wait(&give.awake, 0, UINT64_MAX);
-        store_seq(&give.awake, 1);
-        idle = 0;
+        uint32_t freed = swap_relaxed(&give.freed, 0);
+        idle = freed ? 0 : idle + 1;
+        tick(goal = keep(freed));
+        info_publish(false);
+        if (settled(idle, goal)) {
+            sleep_until_freed();
+            idle = 0;
+        }
     }
 }
 
@@ -93,6 +122,7 @@ static COLD void start(void)
     if (!mbegun() || swap_seq(&give.started, true))
         return;
     store_seq(&give.awake, 1);
+    give.since = os_start_time();
     if (os_thread_start(work, NULL, "sancai-give"))
         store_seq(&give.started, false);
 }

@@ -198,6 +198,13 @@ void mheap_lock(void); /* mspan.c's, around fork */
 void mheap_unlock(void);
 void mheap_reset_lock(void);
 
+/* ---- info.c: where the bytes are ---------------------------------------- */
+
+/* The page that `sancai run --malloc` gave us, if it did. */
+void info_open(void);
+void info_publish(bool last);
+void info_fork_child(void);
+
 /* ---- misuse (wrong.c) -------------------------------------------------- */
 
 /* One line that says what is wrong with p given to `who`, then abort. */

@@ -229,19 +229,27 @@ uint64_t os_physical_memory(void)
     return (uint64_t)s.totalram * s.mem_unit;
 }
 
-/* First number of statm: pages of address space in use. */
-static size_t address_space_used(void)
+/* The i-th number of statm, in bytes: 0 is address space in use, 1 what of it
+ * is resident. */
+static size_t statm(int i)
 {
     char b[128]; /* seven numbers of at most 16 digits */
     int fd = os_open("/proc/self/statm");
     if (fd < 0)
         return 0;
-    long n = os_read(fd, b, sizeof b);
+    long n = os_read(fd, b, sizeof b), at = 0;
     os_close(fd);
     size_t pages = 0;
-    for (long i = 0; i < n && b[i] >= '0' && b[i] <= '9'; i++)
-        pages = pages * 10 + (size_t)(b[i] - '0');
+    for (; i > 0 && at < n; at++)
+        i -= b[at] == ' ';
+    for (; at < n && b[at] >= '0' && b[at] <= '9'; at++)
+        pages = pages * 10 + (size_t)(b[at] - '0');
     return pages * os_page_size();
+}
+
+uint64_t os_resident(void)
+{
+    return statm(1);
 }
 
 size_t os_address_space_left(void)
@@ -250,7 +258,7 @@ size_t os_address_space_left(void)
     if (OS_CALL4(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) != 0 ||
         limit.soft == ~(uint64_t)0)
         return SIZE_MAX;
-    size_t used = address_space_used();
+    size_t used = statm(0);
     return used < limit.soft ? limit.soft - used : 0;
 }
 

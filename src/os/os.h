@@ -40,6 +40,7 @@ enum os_use { OS_USE_NONE, OS_USE_BITS, OS_USE_SPAN, OS_USE_THREAD,
 void os_name(void *p, size_t size, const char *name, enum os_use);
 size_t os_page_size(void);
 uint64_t os_physical_memory(void);
+uint64_t os_resident(void); /* bytes of this process, as the kernel counts */
 /* Address space that the process may still take; SIZE_MAX without a limit. */
 size_t os_address_space_left(void);
 /* Bit i of map: bytes from a + i * piece on, `piece` of them, may have been
@@ -213,6 +214,7 @@ int os_pid(void);
 /* Maps, shared, the file whose descriptor the environment variable names;
  * NULL if there is none or the process is in secure mode. */
 void *os_map_given(const char *env, size_t n);
+void os_unmap_given(void *p, size_t n);
 void os_at_exit(void (*fn)(void));
 void os_atfork(void (*prepare)(void), void (*parent)(void),
                void (*child)(void));

@@ -127,4 +127,9 @@ void *os_map_given(const char *env, size_t n)
     return p == MAP_FAILED ? NULL : p;
 }
 
+void os_unmap_given(void *p, size_t n)
+{
+    OS_CALL2(SYS_munmap, p, n);
+}
+
 void os_at_exit(void (*fn)(void)) { atexit(fn); }
