@@ -19,7 +19,7 @@ struct knob {
 
 static const struct knob variables[] = {
     {"SANCAI_GC", "100", "N: percent the heap grows before a cycle; off"},
-    {"SANCAI_MEMLIMIT", "off", "SIZE: soft limit of all our memory"},
+    {"SANCAI_MEMLIMIT", "off", "SIZE: soft limit of all our memory; auto"},
     {"SANCAI_MAXPROCS", "CPUs", "N: processors to plan for"},
     {"SANCAI_DEBUG", "", "NAME=VALUE,...: of the names below"},
     {SC_STATS_ENV, "", "set by sancai run: file for the summary"},

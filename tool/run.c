@@ -30,7 +30,7 @@ static bool size_valid(const char *s)
                                         "mb", "mib", "g", "gb", "gib", "t",
                                         "tb", "tib"};
     size_t digits = strspn(s, "0123456789");
-    if (strcmp(s, "off") == 0)
+    if (strcmp(s, "off") == 0 || strcmp(s, "auto") == 0)
         return true;
     for (size_t i = 0; digits > 0 && i < COUNT(units); i++)
         if (strcasecmp(s + digits, units[i]) == 0)
@@ -47,8 +47,8 @@ static int options_check(const struct run_options *r)
         return usage("run", "--gc takes a percentage or off, not \"%s\"",
                      r->gc);
     if (r->limit && !size_valid(r->limit))
-        return usage("run", "--memlimit takes 512MiB, 2g, off; not \"%s\"",
-                     r->limit);
+        return usage("run", "--memlimit takes 512MiB, 2g, auto, off; not "
+                     "\"%s\"", r->limit);
     if (r->procs && !args_number(r->procs, 1, 1 << 20, &v))
         return usage("run", "--procs takes a number from 1 on, not \"%s\"",
                      r->procs);

@@ -2,7 +2,7 @@
 #
 #   make install PREFIX=/usr/local DESTDIR=
 #
-#   PREFIX/include/sancai.h, sancai_cc.h
+#   PREFIX/include/sancai.h, sancai_cc.h, sancai_malloc.h
 #   PREFIX/lib/libsancai.a, libsancai.so, libsancai-malloc.a, -malloc.so
 #   PREFIX/lib/pkgconfig/sancai.pc
 #   PREFIX/lib/cmake/Sancai/SancaiConfig.cmake, SancaiConfigVersion.cmake
@@ -23,7 +23,8 @@ FILL     = sed 's/@VERSION@/$(VERSION)/g; s/@MAJOR@/$(MAJOR)/g; \
 install: all
 	$(INSTALL) -d "$(INTO)/include" "$(INTO)/bin" \
 	    "$(INTO)/lib/pkgconfig" "$(INTO)/lib/cmake/Sancai"
-	$(INSTALL) -m 644 include/sancai.h include/sancai_cc.h "$(INTO)/include/"
+	$(INSTALL) -m 644 include/sancai.h include/sancai_cc.h \
+	    include/sancai_malloc.h "$(INTO)/include/"
 	$(INSTALL) -m 644 $(LIB)/libsancai.a $(LIB)/libsancai-malloc.a \
 	    "$(INTO)/lib/"
 	$(INSTALL) -m 755 $(LIB)/libsancai.so $(LIB)/libsancai-malloc.so \

@@ -75,7 +75,8 @@ static const struct row rows[] = {
      INT64_MIN, &knobs.gc_percent, read_percent,
      "a percentage; use a number such as 100, or off"},
     {"SANCAI_MEMLIMIT", "SANCAI_MEMLIMIT",
-     "N: soft limit in bytes, or with KiB, MiB, GiB, TiB; off: none", 0,
+     "N: soft limit in bytes, or with KiB, MiB, GiB, TiB; off: none; "
+     "auto: nine tenths of the machine's or the control group's", 0,
      &knobs.memory_limit, read_limit,
      "a size; use bytes, a number such as 512MiB, or off"},
     {"SANCAI_MAXPROCS", "SANCAI_MAXPROCS",
@@ -260,6 +261,8 @@ static bool read_limit(struct piece p, int64_t *to)
 {
     int64_t v = parse_bytes(p);
 
+    if (piece_is(p, "auto")) /* a tenth is left for what is not ours */
+        v = (int64_t)(os_memory_limit() / 10 * 9);
     *to = v ? v : 1;
     return v >= 0;
 }

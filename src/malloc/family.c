@@ -34,6 +34,7 @@ static NOINLINE void *slow_small(unsigned class)
         do
             p = tcache_fill(class);
         while (!p && give_emergency());
+    pressure_relieve();
     return p ? unmark(p) : no_memory();
 }
 
@@ -44,6 +45,7 @@ COLD void *family_large(size_t n, size_t align, bool *zero)
         do
             p = mlarge_new(n, align, zero);
         while (!p && give_emergency());
+    pressure_relieve();
     return p ? p : no_memory();
 }
 

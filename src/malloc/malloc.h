@@ -188,6 +188,13 @@ uint64_t give_all(void);
 bool give_emergency(void);
 void give_fork_child(void);
 
+/* ---- pressure.c: the memory limit --------------------------------------- */
+
+/* So many bytes of pages are about to be taken. */
+void pressure_pages(uint64_t bytes);
+/* Called where no lock is held, on slow paths. */
+void pressure_relieve(void);
+
 /* ---- begin.c: start, fork, end ----------------------------------------- */
 
 /* The layers below are up; false: no memory. */

@@ -75,6 +75,7 @@ void mheap_reset_lock(void) { lock_reset(&tables); }
 
 static uint32_t take_pages(uint32_t n, bool *zero)
 {
+    pressure_pages(n * PAGE_SIZE);
     uint32_t page = page_take(n, zero);
     if (page == NO_PAGE || reach(page + n))
         return page;

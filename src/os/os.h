@@ -40,6 +40,8 @@ enum os_use { OS_USE_NONE, OS_USE_BITS, OS_USE_SPAN, OS_USE_THREAD,
 void os_name(void *p, size_t size, const char *name, enum os_use);
 size_t os_page_size(void);
 uint64_t os_physical_memory(void);
+/* What the machine has, or less where a control group allows less. */
+uint64_t os_memory_limit(void);
 uint64_t os_resident(void); /* bytes of this process, as the kernel counts */
 /* Address space that the process may still take; SIZE_MAX without a limit. */
 size_t os_address_space_left(void);
