@@ -85,12 +85,19 @@ static void tick(uint64_t goal)
         os_sleep(end - now);
 }
 
+/* What the lists keep for the next request. */
+static void trim(void)
+{
+    mcentral_trim();
+    mspan_reserve_flush();
+}
+
 /* Nothing was freed for so long that all peaks are of now: what the lists keep
  * for the next request goes too, and the worker may sleep. */
 static bool settled(unsigned idle, uint64_t goal)
 {
     if (idle == KEEP_SECONDS)
-        mcentral_trim();
+        trim();
     return idle > KEEP_SECONDS && !excess(goal);
 }
 
@@ -141,7 +148,7 @@ void give_note(uint32_t npages)
 uint64_t give_all(void)
 {
     tcache_flush();
-    mcentral_trim();
+    trim();
     return scavenge_now(UINT64_MAX, true);
 }
 
@@ -150,7 +157,7 @@ bool give_emergency(void)
     struct page_stats before, after;
     page_stats(&before);
     tcache_flush();
-    mcentral_trim();
+    trim();
     page_stats(&after);
     return after.in_use < before.in_use;
 }

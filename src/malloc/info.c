@@ -46,12 +46,14 @@ static void count(struct sc_malloc_page *p)
     page_stats(&s);
     scavenge_stats(&g);
     p->used_large = load_relaxed(&mheap.large_pages) * PAGE_SIZE;
+    p->reserved = load_relaxed(&mheap.reserved_pages) * PAGE_SIZE;
     p->free_pages = s.free;
     p->released = s.released;
     for (int k = 0; k < META_KINDS; k++)
         p->metadata += meta_bytes((enum meta_kind)k);
     p->mapped = p->used_small + p->used_large + p->cached + p->free_blocks +
-                p->tails + p->free_pages + p->released + p->metadata;
+                p->tails + p->reserved + p->free_pages + p->released +
+                p->metadata;
     p->resident = os_resident();
     p->given = g.total;
 }
@@ -121,8 +123,9 @@ SC_API struct mallinfo2 mallinfo2(void)
     if (!mbegin())
         return (struct mallinfo2){0};
     count(&p);
-    size_t used = p.used_small, spare = p.cached + p.free_blocks + p.tails +
-                                        p.free_pages;
+    size_t used = p.used_small;
+    size_t spare = p.cached + p.free_blocks + p.tails + p.reserved +
+                   p.free_pages;
     return (struct mallinfo2){
         .arena = used + spare, .ordblks = free_blocks(&p),
         .hblks = load_relaxed(&mheap.large_count), .hblkhd = p.used_large,

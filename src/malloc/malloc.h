@@ -53,6 +53,12 @@ struct mspan { /* of the span's first page */
     uint32_t npages;
     uint64_t size;             /* of a block; large: all its pages */
 };
+/* What is the same for all spans of a class. */
+struct mclass {
+    uint32_t size, magic;
+    uint32_t bands;      /* BANDS << 16 / nslots */
+    uint16_t nslots, npages;
+};
 struct mspan_bits { /* ones: blocks that are in the span, not given out */
     uint64_t w[MSPAN_WORDS];
 };
@@ -65,6 +71,8 @@ struct mheap {
     struct mspan_bits *bits;
     struct meta_table t_desc, t_spans, t_bits;
     _Atomic uint64_t small_pages, large_pages; /* in use */
+    _Atomic uint64_t reserved_pages;           /* see mspan_reserve */
+    struct mclass class[SIZE_CLASSES];
     _Atomic uint64_t large_count;
 };
 extern struct mheap mheap HIDDEN;
@@ -85,8 +93,10 @@ INLINE uint64_t *mspan_free_bits(const struct mspan *s)
 }
 /* A span of that class with all blocks free; NULL: no memory. */
 struct mspan *mspan_new(unsigned class);
-/* Its pages back. */
+/* Its pages back, or into the reserve. */
 void mspan_free(struct mspan *);
+/* The reserve's pages to the page heap. */
+void mspan_reserve_flush(void);
 /* Large blocks: at least n bytes at a multiple of align (a power of two);
  * NULL: no memory. */
 void *mlarge_new(size_t n, size_t align, bool *zero);

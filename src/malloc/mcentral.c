@@ -30,7 +30,8 @@ static struct mcentral {
 
 static unsigned band_of(const struct mspan *s)
 {
-    return s->nfree ? (unsigned)(s->nfree - 1) * BANDS / s->nslots : BANDS;
+    return s->nfree ? (s->nfree - 1u) * mheap.class[s->class].bands >> 16
+                    : BANDS;
 }
 
 static void unlink_span(struct mcentral *c, struct mspan *s)
@@ -83,15 +84,15 @@ static unsigned take_from(struct mspan *s, void **to, unsigned n)
 {
     uint64_t *w = mspan_free_bits(s);
     uintptr_t start = mspan_start(s);
-    unsigned got = 0, size = (unsigned)s->size;
-    for (unsigned i = 0; i < MSPAN_WORDS && got < n; i++) {
-        uint64_t bits = w[i];
-        uintptr_t at = start + i * 64ul * size;
-        while (bits && got < n) {
-            to[got++] = (void *)(at + (unsigned)__builtin_ctzll(bits) * size);
-            bits &= bits - 1;
-        }
-        w[i] = bits;
+    unsigned size = (unsigned)s->size, got = 0, most = s->nfree;
+    if (most > n)
+        most = n;
+    for (; got < most; w++, start += 64ul * size) {
+        uint64_t bits = *w;
+        for (; bits && got < most; bits &= bits - 1)
+            to[got++] = (void *)(start +
+                                 (unsigned)__builtin_ctzll(bits) * size);
+        *w = bits;
     }
     s->nfree = (uint16_t)(s->nfree - got);
     return got;
@@ -132,29 +133,39 @@ static void release(struct mcentral *c, struct mspan *s)
 
 /* What stands in a cache was found to be a block when it was freed, so it can
  * only be that it was freed twice. */
-static bool put_back(struct mspan *s, uintptr_t p, uint32_t magic)
+static void freed_twice(struct mcentral *c, void *p)
 {
-    uint64_t offset = p - mspan_start(s);
-    unsigned slot = (unsigned)(offset * magic >> 32);
-    uint64_t *w = &mspan_free_bits(s)[slot >> 6];
-    if (unlikely(slot >= s->nslots || *w & slot_bit(slot)))
-        return false;
-    *w |= slot_bit(slot);
-    s->nfree++;
-    return true;
+    lock_drop(&c->lock);
+    wrong_free("free", p);
+    lock_take(&c->lock);
 }
 
-static void give_one(struct mcentral *c, void *p)
+/* Those blocks at the start of the batch that are of this span; how many. */
+static unsigned give_to(struct mcentral *c, struct mspan *s, void **from,
+                        unsigned n)
 {
-    uint32_t page = arena_page((uintptr_t)p);
-    struct mspan *s = mspan_of(page);
-    if (unlikely(!put_back(s, (uintptr_t)p, mheap.desc[page].magic))) {
-        lock_drop(&c->lock);
-        wrong_free("free", p);
-        lock_take(&c->lock);
-        return;
+    uint64_t *bits = mspan_free_bits(s), bytes = s->npages * PAGE_SIZE, offset;
+    uint32_t magic = mheap.class[s->class].magic;
+    uintptr_t start = mspan_start(s);
+    unsigned i, bad = 0;
+    for (i = 0; i < n && (offset = (uintptr_t)from[i] - start) < bytes; i++) {
+        unsigned slot = (unsigned)(offset * magic >> 32);
+        uint64_t *w = &bits[slot >> 6], bit = slot_bit(slot);
+        bad += (*w & bit) != 0;
+        *w |= bit;
+        if (unlikely(bad))
+            break;
     }
-    c->free++;
+    s->nfree = (uint16_t)(s->nfree + i);
+    c->free += i;
+    if (likely(!bad))
+        return i;
+    freed_twice(c, from[i]);
+    return i + 1;
+}
+
+static void settle(struct mcentral *c, struct mspan *s)
+{
     if (unlikely(s->nfree == s->nslots) && c->listed > (s->band != BANDS))
         release(c, s);
     else
@@ -165,8 +176,11 @@ void mcentral_give(unsigned class, void **from, unsigned n)
 {
     struct mcentral *c = &central[class];
     lock_take(&c->lock);
-    for (unsigned i = 0; i < n; i++)
-        give_one(c, from[i]);
+    for (unsigned i = 0; i < n;) {
+        struct mspan *s = mspan_of(arena_page((uintptr_t)from[i]));
+        i += give_to(c, s, from + i, n - i);
+        settle(c, s);
+    }
     lock_drop(&c->lock);
 }
 
@@ -192,9 +206,8 @@ void mcentral_stats(unsigned class, struct mcentral_stats *s)
     struct mcentral *c = &central[class];
     lock_take(&c->lock);
     s->spans = c->spans;
-    s->pages = s->spans * size_class_pages(class);
-    s->slots = s->pages / size_class_pages(class) *
-               (size_class_pages(class) * PAGE_SIZE / size_of_class(class));
+    s->pages = s->spans * mheap.class[class].npages;
+    s->slots = s->spans * mheap.class[class].nslots;
     s->free = c->free;
     lock_drop(&c->lock);
 }

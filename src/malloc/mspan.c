@@ -11,14 +11,29 @@
  * A large block is a run of pages of its own.  Of its pages only the first has
  * a span record.
  *
+ * The reserve: runs of up to 16 pages that were just freed, by their length.
+ * The next span of that length takes one without asking the page heap.  It
+ * holds at most an eighth of the pages in use, or RESERVE_LEAST.
+ *
  * Invariants: a desc with magic != 0 belongs to a span in state SMALL, whose
  * first page is that page less `back`; tables are ready below mheap.limit.
- * Locks: the owner of the pages writes; `tables` while more become ready.
+ * Locks: the owner of the pages writes; `tables` while more become ready;
+ * reserve.lock for the reserve.  Neither is held when the other is taken.
  */
 #include "malloc.h"
 
 struct mheap mheap;
 static struct lock tables = LOCK_INIT(RANK_LARGE);
+
+static void class_set(unsigned c)
+{
+    uint64_t size = size_of_class(c);
+    unsigned pages = size_class_pages(c);
+    unsigned nslots = (unsigned)(pages * PAGE_SIZE / size);
+    mheap.class[c] = (struct mclass){
+        (uint32_t)size, (uint32_t)(((1ull << 32) + size - 1) / size),
+        (BANDS << 16) / nslots, (uint16_t)nslots, (uint16_t)pages};
+}
 
 int mheap_init(void)
 {
@@ -33,6 +48,8 @@ int mheap_init(void)
                             META_BITS, "sancai: free bits");
     if (e)
         return e;
+    for (unsigned c = 0; c < SIZE_CLASSES; c++)
+        class_set(c);
     mheap.desc = (struct mdesc *)mheap.t_desc.base;
     mheap.spans = (struct mspan *)mheap.t_spans.base;
     mheap.bits = (struct mspan_bits *)mheap.t_bits.base;
@@ -69,10 +86,6 @@ static bool reach(uint32_t hi)
     return ok;
 }
 
-void mheap_lock(void) { lock_take(&tables); }
-void mheap_unlock(void) { lock_drop(&tables); }
-void mheap_reset_lock(void) { lock_reset(&tables); }
-
 static uint32_t take_pages(uint32_t n, bool *zero)
 {
     pressure_pages(n * PAGE_SIZE);
@@ -83,32 +96,125 @@ static uint32_t take_pages(uint32_t n, bool *zero)
     return NO_PAGE;
 }
 
+/* ---- The reserve ------------------------------------------------------- */
+
+#define RESERVE_RUNS 256   /* of each length */
+#define RESERVE_LEAST 256  /* pages: 2 MiB */
+
+static struct {
+    struct lock lock;
+    uint32_t n[SPAN_PAGES_MAX + 1];
+    uint32_t run[SPAN_PAGES_MAX + 1][RESERVE_RUNS];
+} reserve = {.lock = LOCK_INIT(RANK_POLICY)};
+
+static uint32_t reserve_take(uint32_t n)
+{
+    uint32_t page = NO_PAGE;
+    if (n > SPAN_PAGES_MAX || !load_relaxed(&reserve.n[n]))
+        return page;
+    lock_take(&reserve.lock);
+    if (reserve.n[n]) {
+        store_relaxed(&reserve.n[n], reserve.n[n] - 1);
+        page = reserve.run[n][reserve.n[n]];
+        sub_relaxed(&mheap.reserved_pages, n);
+    }
+    lock_drop(&reserve.lock);
+    return page;
+}
+
+static uint64_t reserve_most(void)
+{
+    uint64_t used = load_relaxed(&mheap.small_pages) +
+                    load_relaxed(&mheap.large_pages);
+    return used / 8 > RESERVE_LEAST ? used / 8 : RESERVE_LEAST;
+}
+
+static bool reserve_give(uint32_t page, uint32_t n)
+{
+    bool ok = false;
+    if (n > SPAN_PAGES_MAX ||
+        load_relaxed(&mheap.reserved_pages) + n > reserve_most())
+        return ok;
+    lock_take(&reserve.lock);
+    if (reserve.n[n] < RESERVE_RUNS) {
+        reserve.run[n][reserve.n[n]] = page;
+        store_relaxed(&reserve.n[n], reserve.n[n] + 1);
+        add_relaxed(&mheap.reserved_pages, n);
+        ok = true;
+    }
+    lock_drop(&reserve.lock);
+    return ok;
+}
+
+void mspan_reserve_flush(void)
+{
+    for (uint32_t n = 1, page; n <= SPAN_PAGES_MAX; n++)
+        while ((page = reserve_take(n)) != NO_PAGE) {
+            page_give(page, n);
+            give_note(n);
+        }
+}
+
+/* Pages of a span or a large block. */
+static uint32_t run_take(uint32_t n, bool *zero)
+{
+    uint32_t page = reserve_take(n);
+    *zero = false;
+    return page != NO_PAGE ? page : take_pages(n, zero);
+}
+
+static void run_give(uint32_t page, uint32_t n)
+{
+    if (reserve_give(page, n))
+        return;
+    page_give(page, n);
+    give_note(n);
+}
+
+void mheap_lock(void)
+{
+    lock_take(&tables);
+    lock_take(&reserve.lock);
+}
+
+void mheap_unlock(void)
+{
+    lock_drop(&reserve.lock);
+    lock_drop(&tables);
+}
+
+void mheap_reset_lock(void)
+{
+    lock_reset(&reserve.lock);
+    lock_reset(&tables);
+}
+
 /* ---- Spans of small blocks --------------------------------------------- */
 
 static void bits_fill(uint64_t *w, unsigned n)
 {
-    for (unsigned i = 0; i < MSPAN_WORDS; i++, n -= n < 64 ? n : 64)
-        w[i] = n >= 64 ? ~0ull : (1ull << n) - 1;
+    for (; n >= 64; n -= 64)
+        *w++ = ~0ull;
+    if (n)
+        *w = (1ull << n) - 1;
 }
 
 struct mspan *mspan_new(unsigned class)
 {
     bool zero;
-    uint32_t n = size_class_pages(class);
-    uint32_t page = take_pages(n, &zero);
+    const struct mclass *k = &mheap.class[class];
+    uint32_t n = k->npages, page = run_take(n, &zero);
     if (page == NO_PAGE)
         return NULL;
     struct mspan *s = mspan_at(page);
-    uint64_t size = size_of_class(class);
-    uint16_t nslots = (uint16_t)(n * PAGE_SIZE / size);
-    *s = (struct mspan){.nslots = nslots, .nfree = nslots,
+    *s = (struct mspan){.nslots = k->nslots, .nfree = k->nslots,
                         .class = (uint8_t)class, .band = BANDS,
-                        .state = MSPAN_SMALL, .npages = n, .size = size};
-    bits_fill(mspan_free_bits(s), nslots);
-    uint32_t magic = (uint32_t)(((1ull << 32) + size - 1) / size);
-    uint32_t bias = -(uint32_t)mspan_start(s) * magic;
+                        .state = MSPAN_SMALL, .npages = n, .size = k->size};
+    bits_fill(mspan_free_bits(s), k->nslots);
+    uint32_t bias = -(uint32_t)mspan_start(s) * k->magic;
     for (uint32_t i = 0; i < n; i++)
-        mheap.desc[page + i] = (struct mdesc){magic, bias, bin_offset(class),
+        mheap.desc[page + i] = (struct mdesc){k->magic, bias,
+                                              bin_offset(class),
                                               (uint16_t)i, 0};
     add_relaxed(&mheap.small_pages, n);
     return s;
@@ -122,8 +228,7 @@ void mspan_free(struct mspan *s)
     for (uint32_t i = 0; i < n; i++)
         mheap.desc[page + i] = (struct mdesc){0};
     sub_relaxed(&mheap.small_pages, n);
-    page_give(page, n);
-    give_note(n);
+    run_give(page, n);
 }
 
 /* ---- Large blocks ------------------------------------------------------ */
@@ -134,7 +239,7 @@ static uint32_t take_aligned(uint32_t n, size_t align, bool *zero)
 {
     size_t more = align / PAGE_SIZE;
     if (more <= 1)
-        return take_pages(n, zero);
+        return run_take(n, zero);
     if (more > arenas.pages || n > arenas.pages - more)
         return NO_PAGE;
     uint32_t all = n + (uint32_t)more - 1;
@@ -172,8 +277,7 @@ void mlarge_free(struct mspan *s)
     store_relaxed(&s->state, MSPAN_FREE);
     sub_relaxed(&mheap.large_pages, n);
     sub_relaxed(&mheap.large_count, 1);
-    page_give(mspan_page(s), n);
-    give_note(n);
+    run_give(mspan_page(s), n);
 }
 
 bool mlarge_resize(struct mspan *s, size_t n)

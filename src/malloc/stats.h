@@ -23,6 +23,7 @@
     R(cached, "free, in threads' caches")                               \
     R(free_blocks, "free, in spans")                                    \
     R(tails, "ends of spans, too short for a block")                    \
+    R(reserved, "free runs of pages, for the next span")                \
     R(free_pages, "free pages")                                         \
     R(released, "free pages, given back")                               \
     R(metadata, "our own tables")                                       \

@@ -21,7 +21,7 @@
 #include "malloc.h"
 
 #define WANT_FIRST 4
-#define WANT_BYTES KIB(16) /* as much of one class, where that is enough */
+#define WANT_BYTES KIB(32) /* as much of one class, where that is enough */
 #define WANT_LEAST 8
 #define WANT_MOST 128
 
@@ -223,8 +223,7 @@ void tcache_spill(unsigned class, void *p)
         unsigned n = (unsigned)(t->end[class] - b->head) / 2, keep;
         keep = (unsigned)(t->end[class] - b->head) - n;
         mcentral_give(class, t->end[class] - n, n);
-        for (unsigned i = keep; i-- > 0;)
-            b->head[i + n] = b->head[i];
+        __builtin_memmove(b->head + n, b->head, keep * sizeof(void *));
         b->head += n;
     }
     *--b->head = p;

@@ -39,11 +39,12 @@ EOF
 ${CC:-cc} -O1 -fno-builtin -o fill fill.c || exit 1
 
 # ---- The rows add up, and the blocks are in the row where they belong ----
-[ "$("$sancai" run --malloc --json -o json -- ./fill 10000 1000 4000 0)" = done ] ||
+out=$("$sancai" run --malloc --json -o json -- ./fill 10000 1000 4000 0)
+[ "$out" = done ] ||
     fail "the program's output"
 sum=0
-for row in used_small used_large cached free_blocks tails free_pages released \
-           metadata; do
+for row in used_small used_large cached free_blocks tails reserved free_pages \
+           released metadata; do
     v=$(number $row)
     [ -n "$v" ] || fail "no row $row"
     sum=$((sum + ${v:-0}))
