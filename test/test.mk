@@ -15,12 +15,13 @@
 #   links: os base             all of src/os and src/base
 #   links: os src/page/bits.c  a layer and one file
 #   links: lib                 the finished libsancai.a
+#   links: malloc              libsancai-malloc.a
 #   links: lib -rdynamic       words with a dash go to the linker
 # What is not said is "lib".  test/shell/*.sh are run with the directory of
 # the libraries as $1: 0 passed, 77 skipped, else failed.  test/cc/golden
 # and test/cc/programs are scripts that count their own.
 
-TEST_DIRS := os base page heap collect obs api cc torture crash bench
+TEST_DIRS := os base page heap malloc collect obs api cc torture crash bench
 T         ?=
 RUN       ?=
 
@@ -30,8 +31,8 @@ RUN       ?=
 # hundreds of processes of a second each.
 ROWS       := opt debug asan tsan
 DIRS_opt   := $(TEST_DIRS)
-DIRS_debug := base os page heap collect obs api cc crash
-DIRS_asan  := $(TEST_DIRS)
+DIRS_debug := base os page heap malloc collect obs api cc crash
+DIRS_asan  := $(filter-out malloc,$(TEST_DIRS))
 DIRS_tsan  := base os page heap collect obs api torture
 
 given  = $(filter command environment,$(firstword $(origin $(1))))
@@ -52,9 +53,10 @@ links_of = $(or $(shell sed -n '1,3{s/ *\*\/.*//;s/.*links: *//p}' $(1)),lib)
 layer_objects = $(patsubst %.c,$(OUT)/%.o,$(wildcard src/$(1)/*.c))
 # One word of it as files or flags.
 link_word = $(if $(filter lib,$(1)),$(LIB)/libsancai.a,$(strip \
+            $(if $(filter malloc,$(1)),$(LIB)/libsancai-malloc.a,$(strip \
             $(if $(filter -%,$(1)),$(1),$(strip \
             $(if $(filter %.c,$(1)),$(OUT)/$(1:.c=.o),$(strip \
-            $(call layer_objects,$(1))))))))
+            $(call layer_objects,$(1))))))))))
 
 link_words = $(foreach w,$(call links_of,$(1)),$(call link_word,$(w)))
 
@@ -70,6 +72,10 @@ $(foreach s,$(TEST_SRC),\
 endif
 
 test-programs: all $(TEST_BIN)
+
+# Calls of malloc are calls, whatever becomes of the block.
+$(OUT)/test/malloc/%.o: ALL_FLAGS += -fno-builtin \
+    -Wno-alloc-size-larger-than
 
 # A suite's directories are the Makefile's, unless OUT and LIB were given.
 out_of   = $(if $(call given,OUT),$(OUT),out/$(1))

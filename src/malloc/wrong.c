@@ -18,6 +18,9 @@ static void say_what(const char *who, const void *p, enum mfound found,
     if (found == FOUND_INSIDE)
         say("%s: %p lies inside the block %p of %zu bytes; free a block by its "
             "start.", who, p, (void *)b->base, b->size);
+    else if (found == FOUND_NOTHING && arena_has((uintptr_t)p))
+        say("%s: %p lies in free pages of this heap; it was freed before, or "
+            "never was a block.", who, p);
     else if (found == FOUND_NOTHING)
         say("%s: %p is not a block of this heap; free only what malloc and its "
             "kin returned.", who, p);
