@@ -107,7 +107,16 @@ static COLD void free_large(const char *who, void *p)
         wrong_free(who, p);
 }
 
-static COLD void free_twice(const char *who, void *p) { wrong_free(who, p); }
+/* A small block that bears the mark: is it free? */
+static COLD bool is_free(const struct mblock *b)
+{
+    return mblock_in_span(b) || tcache_holds(b->span->class, (void *)b->base);
+}
+
+INLINE bool has_mark(void *p)
+{
+    return unlikely(((void **)p)[MARK_WORD] == free_mark());
+}
 
 /* The descriptor of p's page if p is the start of a small block.  Whoever has
  * the block has seen limit rise, so it is read plainly. */
@@ -121,17 +130,8 @@ INLINE const struct mdesc *small_block(void *p)
     return likely(rest < d->magic) ? d : NULL;
 }
 
-INLINE void free_as(const char *who, void *p)
+INLINE void put(const struct mdesc *d, void *p)
 {
-    const struct mdesc *d = small_block(p);
-    if (unlikely(!d)) {
-        free_large(who, p);
-        return;
-    }
-    if (unlikely(((void **)p)[MARK_WORD] == free_mark())) {
-        free_twice(who, p);
-        return;
-    }
     struct bin *b = bin_at(tcache_self, d->bin);
     void **head = b->head;
     if (unlikely(head == b->floor)) {
@@ -143,6 +143,26 @@ INLINE void free_as(const char *who, void *p)
     b->head = head - 1;
 }
 
+static COLD void free_marked(const char *who, void *p)
+{
+    struct mblock b;
+    if (mblock_find((uintptr_t)p, &b) == FOUND_SMALL && is_free(&b))
+        wrong_free(who, p);
+    else
+        put(small_block(p), p);
+}
+
+INLINE void free_as(const char *who, void *p)
+{
+    const struct mdesc *d = small_block(p);
+    if (unlikely(!d))
+        free_large(who, p);
+    else if (has_mark(p))
+        free_marked(who, p);
+    else
+        put(d, p);
+}
+
 SC_API void free(void *p) { free_as("free", p); }
 
 /* ---- Sizes ------------------------------------------------------------- */
@@ -151,8 +171,8 @@ SC_API void free(void *p) { free_as("free", p); }
 size_t family_size(const char *who, void *p, struct mblock *b)
 {
     enum mfound found = mblock_find((uintptr_t)p, b);
-    if ((found == FOUND_SMALL && ((void **)p)[MARK_WORD] != free_mark()) ||
-        found == FOUND_LARGE)
+    if (found == FOUND_LARGE ||
+        (found == FOUND_SMALL && !(has_mark(p) && is_free(b))))
         return b->size;
     wrong_free(who, p);
     return 0;

@@ -168,8 +168,9 @@ INLINE struct bin *bin_at(struct tcache *t, uint16_t offset)
 {
     return (struct bin *)((char *)t + offset);
 }
-/* The mark of a free block, in its second word: the program can have it there
- * only if it copied it out of a free block. */
+/* The mark of a free block, in its second word.  A block in use can have it
+ * there by chance: a struct whose members were never set, copied from a part of
+ * the stack where we were before.  So whoever sees it makes sure (is_free). */
 INLINE void *free_mark(void) { return mheap.desc; }
 #define MARK_WORD 1
 
@@ -177,7 +178,7 @@ INLINE void *free_mark(void) { return mheap.desc; }
 void *tcache_fill(unsigned class);
 /* A block that free() could not put into the bin. */
 void tcache_spill(unsigned class, void *p);
-/* The calling thread has p among its free blocks. */
+/* p is among the free blocks of some thread; reads racily. */
 bool tcache_holds(unsigned class, const void *p);
 /* All of the calling thread's blocks back to their spans. */
 void tcache_flush(void);

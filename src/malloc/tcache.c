@@ -11,7 +11,8 @@
  * hold starts small and doubles each time that it was too little.
  *
  * A free block bears a mark in its second word (free_mark), by which a second
- * free is noticed; malloc takes it off.
+ * free is noticed; malloc takes it off.  That the block is free indeed is then
+ * made sure of in its span and in all caches.
  *
  * A thread without a cache (before its first call, after its end, or for want
  * of memory) has `tcache_none`, in which all bins are empty and full.
@@ -235,15 +236,23 @@ void tcache_flush(void)
         empty(tcache_self);
 }
 
-bool tcache_holds(unsigned class, const void *p)
+static bool holds(struct tcache *t, unsigned class, const void *p)
 {
-    struct tcache *t = tcache_self;
-    if (t == &tcache_none)
-        return false;
-    for (void **at = t->bin[1 + class].head; at < t->end[class]; at++)
-        if (*at == p)
+    void **end = t->end[class];
+    for (void **at = load_relaxed(&t->bin[1 + class].head); at < end; at++)
+        if (load_relaxed(at) == p)
             return true;
     return false;
+}
+
+bool tcache_holds(unsigned class, const void *p)
+{
+    bool found = false;
+    lock_take(&caches.lock);
+    for (struct tcache *t = caches.all; t && !found; t = t->next)
+        found = holds(t, class, p);
+    lock_drop(&caches.lock);
+    return found;
 }
 
 uint64_t tcache_count(unsigned class)

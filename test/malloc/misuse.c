@@ -148,6 +148,24 @@ WRONG(realloc_of_freed, "sancai: realloc: 0x", BEFORE)
     p = realloc(hide(p), 200);
 }
 
+/* The mark of free blocks may come into a block in use, as it may lie on the
+ * stack: no reason to take the block for free. */
+TEST(mark_in_a_block_in_use)
+{
+    void **p = malloc(100), **q, *mark;
+    free(p);
+    mark = ((void **)hide(p))[1];
+    for (int i = 0; i < 1000; i++) {
+        q = malloc(100);
+        CHECK(q);
+        q[1] = mark;
+        if (i & 1)
+            CHECK((q = realloc(q, 300)));
+        CHECK(malloc_usable_size(q) >= 100);
+        free(q);
+    }
+}
+
 /* ---- Not ours ---------------------------------------------------------- */
 
 WRONG(of_the_stack, "sancai: free: 0x", FOREIGN)
