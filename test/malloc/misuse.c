@@ -40,11 +40,14 @@ static void child_tells(void (*fn)(void), char *text, size_t n)
     CHECK_EQ(waitpid(pid, &told_status, 0), pid);
 }
 
+/* Ours: an emulator may add its own when a program is aborted. */
 static int lines(const char *s)
 {
     int n = 0;
-    for (; *s; s++)
-        n += *s == '\n';
+    while ((s = strstr(s, "sancai: "))) {
+        n++;
+        s++;
+    }
     return n;
 }
 

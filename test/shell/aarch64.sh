@@ -2,8 +2,10 @@
 # The layers below the api on the other machine: cross-compiled, then run by
 # qemu's user mode.  A whole cycle needs an answer of each thread of the
 # process, and the emulator has one of its own that never answers; so the
-# directories are those whose programs need no whole cycle.
-dirs="base os page heap collect"
+# directories are those whose programs need no whole cycle.  Of malloc's, the
+# threads stay away: forks of a process with threads hang in the emulator, and
+# what it says of resident memory is its own.
+dirs="base os page heap malloc collect"
 cross=${CROSS:-aarch64-linux-gnu-}
 root=${CROSS_ROOT:-/usr/aarch64-linux-gnu}
 emulator=qemu-aarch64
@@ -29,6 +31,7 @@ make -s -j2 test-programs BUILD=opt T= TEST_DIRS="$dirs" \
 set --
 for dir in $dirs; do
     for file in test/"$dir"/*.c; do
+        [ "$file" != test/malloc/threads.c ] || continue
         set -- "$@" "$out/${file%.c}"
     done
 done
