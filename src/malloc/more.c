@@ -85,7 +85,19 @@ SC_API size_t malloc_usable_size(void *p)
 
 /* ---- Frees that say more ----------------------------------------------- */
 
-/* The size is right if it would have been given a block like this one. */
+/* No block of n bytes is like this one.  realloc leaves a block where it is as
+ * long as more than half of it is used, so what is in that half is right. */
+static bool cannot_be(const struct mblock *b, size_t n)
+{
+    if (n > b->size)
+        return true;
+    if (n > b->size / 2)
+        return false;
+    return n > SMALL_MAX ? b->span->state == MSPAN_SMALL
+                         : b->span->state == MSPAN_LARGE ||
+                               size_class(n + !n) != b->span->class;
+}
+
 static void free_checked(const char *who, void *p, size_t align, size_t n)
 {
     struct mblock b;
@@ -94,8 +106,7 @@ static void free_checked(const char *who, void *p, size_t align, size_t n)
     size_t has = family_size(who, p, &b);
     if (!has)
         return;
-    if (n > has || (b.span->state == MSPAN_SMALL && align <= 16 &&
-                    size_class(n + !n) != b.span->class))
+    if (n > has || (align <= 16 && cannot_be(&b, n)))
         wrong_size(who, p, has, n);
     else
         free(p);
