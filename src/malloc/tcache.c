@@ -33,6 +33,21 @@ static struct tcache tcache_none = {
 _Thread_local struct tcache *tcache_self = &tcache_none;
 static _Thread_local bool ended;
 
+/* The loader gives thread-local variables their values only after it has
+ * relocated all objects; till then tcache_self is NULL.  But resolvers of the
+ * program's own ifuncs run before that, and may allocate.  So we have one too,
+ * which nobody calls, and which comes before those of whoever needs us. */
+static void nobody_calls(void) {}
+__attribute__((used, no_sanitize("address", "thread", "undefined")))
+static void (*resolve_early(void))(void)
+{
+    if (!tcache_self)
+        tcache_self = &tcache_none;
+    return nobody_calls;
+}
+static void early(void) __attribute__((ifunc("resolve_early")));
+__attribute__((used)) static void (*const volatile keep_early)(void) = early;
+
 static struct {
     struct lock lock;
     struct tcache *all;
