@@ -68,7 +68,7 @@ $(LIB)/libsancai.so: $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -shared -Wl,-soname,libsancai.so -o $@ $^ -ldl
 
-$(LIB)/libsancai-malloc.a: $(MALLOC_OBJ)
+$(LIB)/libsancai-malloc.a: $(filter-out %/early.o,$(MALLOC_OBJ))
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(LD) -r -o $(OUT)/sancai-malloc.o $^

@@ -150,11 +150,13 @@ struct tcache {
     /* What the fast path does not look at. */
     void **end[1 + SIZE_CLASSES];
     uint16_t want[1 + SIZE_CLASSES]; /* as many blocks it may hold now */
+    uint16_t room[1 + SIZE_CLASSES]; /* as many the array could */
+    size_t allowed;                  /* bytes, by `want` of all bins */
     struct tcache *next, **link;     /* all caches */
     bool armed;                      /* the thread's end will be told */
-    size_t mapped;                   /* bytes, with the arrays */
 };
 extern _Thread_local struct tcache *tcache_self;
+extern struct tcache tcache_none; /* a thread's that has none */
 
 INLINE uint16_t bin_offset(unsigned class)
 {

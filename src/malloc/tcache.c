@@ -8,7 +8,9 @@
  * first, while it is warm.  An empty bin is filled with half of what it may
  * hold, a full one gives half of it back, those that were there longest; so
  * no number of blocks in use makes it do either at each call.  What a bin may
- * hold starts small and doubles each time that it was too little.
+ * hold starts small and doubles each time that it was too little, up to what
+ * the class and the whole cache may have.  The arrays grow as well, so a thread
+ * that needs little has them all on three pages.
  *
  * A free block bears a mark in its second word (free_mark), by which a second
  * free is noticed; malloc takes it off.  That the block is free indeed is then
@@ -22,31 +24,24 @@
 #include "malloc.h"
 
 #define WANT_FIRST 4
-#define WANT_BYTES KIB(32) /* as much of one class, where that is enough */
+#define WANT_BYTES KIB(64) /* as much of one class, where that is enough */
 #define WANT_LEAST 8
-#define WANT_MOST 128
+#define WANT_MOST 512
+#define ALLOWED_MOST MIB(2) /* of all classes */
+#define ROOM_FIRST 16
+
+/* Arrays that are larger than the first: blocks, and the word at the end. */
+static struct meta_pool arrays[] = {
+    META_POOL((64 + 1) * sizeof(void *), META_THREAD),
+    META_POOL((WANT_MOST + 1) * sizeof(void *), META_THREAD),
+};
 
 static void *nothing;
-static struct tcache tcache_none = {
+struct tcache tcache_none = {
     .bin = {[0 ... SIZE_CLASSES] = {.head = &nothing, .floor = &nothing}},
 };
 _Thread_local struct tcache *tcache_self = &tcache_none;
 static _Thread_local bool ended;
-
-/* The loader gives thread-local variables their values only after it has
- * relocated all objects; till then tcache_self is NULL.  But resolvers of the
- * program's own ifuncs run before that, and may allocate.  So we have one too,
- * which nobody calls, and which comes before those of whoever needs us. */
-static void nobody_calls(void) {}
-__attribute__((used, no_sanitize("address", "thread", "undefined")))
-static void (*resolve_early(void))(void)
-{
-    if (!tcache_self)
-        tcache_self = &tcache_none;
-    return nobody_calls;
-}
-static void early(void) __attribute__((ifunc("resolve_early")));
-__attribute__((used)) static void (*const volatile keep_early)(void) = early;
 
 static struct {
     struct lock lock;
@@ -65,14 +60,13 @@ static unsigned most(unsigned class)
 
 static size_t cache_bytes(void)
 {
-    size_t n = align_up(sizeof(struct tcache), 64);
-    for (unsigned c = 0; c < SIZE_CLASSES; c++)
-        n += (most(c) + 1) * sizeof(void *);
-    return align_up(n, os_page_size());
+    size_t array = (ROOM_FIRST + 1) * sizeof(void *);
+    return align_up(sizeof(struct tcache), 64) + SIZE_CLASSES * array;
 }
 
 static void set_want(struct tcache *t, unsigned class, unsigned n)
 {
+    t->allowed += (n - t->want[class]) * size_of_class(class);
     t->want[class] = (uint16_t)n;
     t->bin[1 + class].floor = t->end[class] - n;
 }
@@ -81,14 +75,47 @@ static void lay_out(struct tcache *t)
 {
     void **at = (void **)((char *)t + align_up(sizeof(*t), 64));
     t->bin[0] = (struct bin){&nothing, &nothing};
+    t->allowed = 0;
     for (unsigned c = 0; c < SIZE_CLASSES; c++) {
-        at += most(c);
+        at += ROOM_FIRST;
+        t->room[c] = ROOM_FIRST;
         t->end[c] = at++;
         t->bin[1 + c].head = t->end[c];
+        t->want[c] = 0;
         set_want(t, c, WANT_FIRST);
     }
     for (unsigned i = 1; i <= INDEX_MAX; i++)
         t->bin_of[i] = bin_offset(size_class(i * 16));
+}
+
+/* ---- Larger arrays ----------------------------------------------------- */
+
+static void array_put(struct tcache *t, unsigned class)
+{
+    for (unsigned i = 0; i < COUNT(arrays); i++)
+        if ((t->room[class] + 1) * sizeof(void *) == arrays[i].size)
+            meta_pool_put(&arrays[i], t->end[class] - t->room[class]);
+}
+
+/* Room for n blocks at least; those that are there move along.  Others may be
+ * reading the old array (tcache_holds), which stays memory of the pool. */
+static bool widen(struct tcache *t, unsigned class, unsigned n)
+{
+    struct meta_pool *pool = &arrays[n > 64];
+    unsigned room = (unsigned)(pool->size / sizeof(void *)) - 1;
+    struct bin *b = &t->bin[1 + class];
+    size_t have = (size_t)(t->end[class] - b->head);
+    void **array = meta_pool_get(pool), **end = array + room;
+    if (!array)
+        return false;
+    __builtin_memcpy(end - have, b->head, have * sizeof(void *));
+    *end = NULL;
+    array_put(t, class);
+    t->room[class] = (uint16_t)room;
+    t->end[class] = end;
+    b->head = end - have;
+    b->floor = end - t->want[class];
+    return true;
 }
 
 static void enlist(struct tcache *t)
@@ -117,7 +144,6 @@ static struct tcache *cache_new(void)
     size_t bytes = cache_bytes();
     if (!t && !(t = meta_map(bytes, META_THREAD)))
         return NULL;
-    t->mapped = bytes;
     t->armed = false;
     lay_out(t);
     lock_take(&caches.lock);
@@ -145,6 +171,8 @@ static void discard(struct tcache *t)
     empty(t);
     lock_take(&caches.lock);
     delist(t);
+    for (unsigned c = 0; c < SIZE_CLASSES; c++)
+        array_put(t, c);
     t->next = caches.unused;
     caches.unused = t;
     lock_drop(&caches.lock);
@@ -188,9 +216,14 @@ static struct tcache *self(void)
 
 static void grow(struct tcache *t, unsigned class)
 {
-    unsigned n = t->want[class] * 2u, max = most(class);
-    if (t->want[class] < max)
-        set_want(t, class, n < max ? n : max);
+    unsigned have = t->want[class], n = have * 2, max = most(class);
+    if (n > max)
+        n = max;
+    if (n <= have ||
+        t->allowed + (n - have) * size_of_class(class) > ALLOWED_MOST ||
+        (n > t->room[class] && !widen(t, class, n)))
+        return;
+    set_want(t, class, n);
 }
 
 static void *without_cache(unsigned class)
@@ -251,10 +284,14 @@ void tcache_flush(void)
         empty(tcache_self);
 }
 
+/* A head and an end that are too far apart are of two arrays: just moving. */
 static bool holds(struct tcache *t, unsigned class, const void *p)
 {
-    void **end = t->end[class];
-    for (void **at = load_relaxed(&t->bin[1 + class].head); at < end; at++)
+    void **end = load_relaxed(&t->end[class]);
+    void **at = load_relaxed(&t->bin[1 + class].head);
+    if ((uintptr_t)end - (uintptr_t)at > WANT_MOST * sizeof(void *))
+        return false;
+    for (; at < end; at++)
         if (load_relaxed(at) == p)
             return true;
     return false;
@@ -274,8 +311,11 @@ uint64_t tcache_count(unsigned class)
 {
     uint64_t n = 0;
     lock_take(&caches.lock);
-    for (struct tcache *t = caches.all; t; t = t->next)
-        n += (uint64_t)(t->end[class] - load_relaxed(&t->bin[1 + class].head));
+    for (struct tcache *t = caches.all; t; t = t->next) {
+        uint64_t k = (uint64_t)(load_relaxed(&t->end[class]) -
+                                load_relaxed(&t->bin[1 + class].head));
+        n += k <= WANT_MOST ? k : 0; /* else the array is just moving */
+    }
     lock_drop(&caches.lock);
     return n;
 }
