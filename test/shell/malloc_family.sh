@@ -72,6 +72,47 @@ $CC -O1 -fno-builtin -w -o few few.c || exit 1
 (ulimit -v 131072 && ./few) || fail "128 MiB: glibc"
 (ulimit -v 131072 && LD_PRELOAD=$so ./few) || fail "128 MiB of addresses"
 
+# ---- The Nth request of memory from the system fails ----
+cat >nth.c <<'EOF'
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+static void *p[2][3000];
+static void *work(void *mine)
+{
+    void **p = mine;
+    for (int i = 0; i < 3000; i++) {
+        size_t n = 1 + (size_t)i % 7 * (size_t)i % 700 + (i % 9 ? 0 : i * 300);
+        errno = 0;
+        p[i] = i & 1 ? malloc(n) : calloc(1, n);
+        if (!p[i] && errno != ENOMEM)
+            abort();
+        void *q = p[i] ? realloc(memset(p[i], i, n), 2 * n) : NULL;
+        p[i] = q ? q : p[i];
+    }
+    for (int i = 0; i < 3000; i++)
+        free(p[i]);
+    return NULL;
+}
+int main(void)
+{
+    pthread_t t;
+    for (int i = 0; i < 3; i++)
+        work(p[0]);
+    if (!pthread_create(&t, NULL, work, p[1]))
+        pthread_join(t, NULL);
+    return 0;
+}
+EOF
+$CC -O1 -fno-builtin -w -pthread -o nth nth.c || exit 1
+for all in 0 1; do
+    for n in $(seq 60); do
+        SANCAI_DEBUG=oom=$n,oomall=$all LD_PRELOAD=$so timeout 30 ./nth \
+            >log 2>&1 || fail "oom=$n,oomall=$all: status $? $(cat log)"
+    done
+done
+
 # ---- misuseabort=0: told, without effect, and the heap stays whole ----
 cat >go_on.c <<'EOF'
 #include <stdlib.h>
