@@ -98,7 +98,8 @@ static void array_put(struct tcache *t, unsigned class)
 }
 
 /* Room for n blocks at least; those that are there move along.  Others may be
- * reading the old array (tcache_holds), which stays memory of the pool. */
+ * reading the old array (tcache_holds), which stays memory of the pool.  Whoever
+ * forks meanwhile finds no head, and leaves the bin alone. */
 static bool widen(struct tcache *t, unsigned class, unsigned n)
 {
     struct meta_pool *pool = &arrays[n > 64];
@@ -110,9 +111,12 @@ static bool widen(struct tcache *t, unsigned class, unsigned n)
         return false;
     __builtin_memcpy(end - have, b->head, have * sizeof(void *));
     *end = NULL;
+    b->head = NULL;
+    __asm__ volatile("" : : : "memory");
     array_put(t, class);
     t->room[class] = (uint16_t)room;
     t->end[class] = end;
+    __asm__ volatile("" : : : "memory");
     b->head = end - have;
     b->floor = end - t->want[class];
     return true;
@@ -156,13 +160,24 @@ static struct tcache *cache_new(void)
 
 static bool hooked; /* os_exit_init was called */
 
+/* Whoever forks while blocks go back must not find in a bin what is in a span
+ * already, or somebody else's: the bin is empty meanwhile. */
+static void hide_bin(struct tcache *t, unsigned class)
+{
+    t->bin[1 + class].head = t->end[class];
+    __asm__ volatile("" : : : "memory");
+}
+
 static void empty(struct tcache *t)
 {
     for (unsigned c = 0; c < SIZE_CLASSES; c++) {
         struct bin *b = &t->bin[1 + c];
-        if (b->head != t->end[c])
-            mcentral_give(c, b->head, (unsigned)(t->end[c] - b->head));
-        b->head = t->end[c];
+        void **from = b->head;
+        if (unlikely(!from)) /* just moving (widen), in a child of fork */
+            continue;
+        hide_bin(t, c);
+        if (from != t->end[c])
+            mcentral_give(c, from, (unsigned)(t->end[c] - from));
     }
 }
 
@@ -172,7 +187,8 @@ static void discard(struct tcache *t)
     lock_take(&caches.lock);
     delist(t);
     for (unsigned c = 0; c < SIZE_CLASSES; c++)
-        array_put(t, c);
+        if (t->bin[1 + c].head)
+            array_put(t, c);
     t->next = caches.unused;
     caches.unused = t;
     lock_drop(&caches.lock);
@@ -258,6 +274,18 @@ void *tcache_fill(unsigned class)
     return *b->head++;
 }
 
+/* Those at the end go, the others move there. */
+static void give_half(struct tcache *t, unsigned class)
+{
+    void **head = t->bin[1 + class].head, **end = t->end[class];
+    unsigned n = (unsigned)(end - head) / 2, keep = (unsigned)(end - head) - n;
+    hide_bin(t, class);
+    mcentral_give(class, end - n, n);
+    __builtin_memmove(head + n, head, keep * sizeof(void *));
+    __asm__ volatile("" : : : "memory");
+    t->bin[1 + class].head = head + n;
+}
+
 void tcache_spill(unsigned class, void *p)
 {
     struct tcache *t = self();
@@ -268,13 +296,8 @@ void tcache_spill(unsigned class, void *p)
     struct bin *b = &t->bin[1 + class];
     if (b->head == b->floor)
         grow(t, class);
-    if (b->head == b->floor) {
-        unsigned n = (unsigned)(t->end[class] - b->head) / 2, keep;
-        keep = (unsigned)(t->end[class] - b->head) - n;
-        mcentral_give(class, t->end[class] - n, n);
-        __builtin_memmove(b->head + n, b->head, keep * sizeof(void *));
-        b->head += n;
-    }
+    if (b->head == b->floor)
+        give_half(t, class);
     *--b->head = p;
 }
 
