@@ -17,6 +17,9 @@ void *dlsym(void *handle, const char *name);
 typedef const void *nothrow;
 typedef size_t align_val;
 
+/* The C++ library rounds sizes up to the alignment, past SIZE_MAX as well. */
+INLINE size_t unwrapped(size_t n) { return min_size(n, PTRDIFF_MAX); }
+
 /* The C++ library's function of that name; it fails as C++ does. */
 static COLD void *hand_over(const char *name, size_t n, size_t align)
 {
@@ -25,7 +28,7 @@ static COLD void *hand_over(const char *name, size_t n, size_t align)
     if (!f)
         fatal("operator new: no memory for %zu bytes, and no C++ library to "
               "throw an exception", n);
-    return f(n, align);
+    return f(unwrapped(n), align);
 }
 
 #define NEW(name, call, over)                                         \
@@ -56,7 +59,7 @@ COLD static void *nothrow_over(const char *name, size_t n, size_t a, nothrow t)
     void *(*f)(size_t, size_t, nothrow) =
         (void *(*)(size_t, size_t, nothrow))(uintptr_t)dlsym(NEXT, name);
     void *(*g)(size_t, nothrow) = (void *(*)(size_t, nothrow))(uintptr_t)f;
-    return !f ? NULL : a ? f(n, a, t) : g(n, t);
+    return !f ? NULL : a ? f(unwrapped(n), a, t) : g(n, t);
 }
 INLINE void *plain_or(const char *name, size_t n, nothrow t)
 {
