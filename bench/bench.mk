@@ -4,6 +4,7 @@
 #   make bench-alloc     instructions per allocation (needs valgrind)
 #   make bench-mark      how fast objects are marked, beside a bare loop
 #   make bench-markers   1 to 64 markers simulated; HEAPS="lru splay"
+#   make bench-malloc    SIZE=short|full ROUNDS=5 ONLY="larson jq"
 #   make example         builds the example only
 SIZE     ?= small
 ROUNDS   ?= 5
@@ -41,4 +42,11 @@ HEAPS ?=
 bench-markers: all
 	@CC="$(CC)" OBJECTS=$(OUT) bench/markers/run --heaps "$(HEAPS)" $(RUN)
 
-.PHONY: example run bench-alloc bench-mark bench-markers
+ONLY ?=
+bench-malloc: all
+	@tools/deps bench-malloc || echo "bench: going on without them"
+	CC="$(CC)" LIB=$(abspath $(LIB))/libsancai-malloc.so bench/malloc/run \
+	    --size $(SIZE:small=short) --rounds $(ROUNDS) --only "$(ONLY)" \
+	    --tsv out/bench-malloc.tsv
+
+.PHONY: example run bench-malloc bench-alloc bench-mark bench-markers

@@ -3,6 +3,8 @@
  *   measure SECONDS COMMAND ARG...     the command's output goes through
  *   -> on descriptor 3:  wall_ns=N cpu_ns=N rss_kb=N status=N
  *
+ * BENCH_PRELOAD in the environment is the command's LD_PRELOAD, and not ours.
+ *
  * The kernel tells the peak memory of a process that has ended; as a child
  * starts with the peak of whoever started it, the measuring process must be
  * small, which is why this is a program of its own.  After SECONDS the
@@ -50,7 +52,10 @@ static int status_of(int raw)
 
 static _Noreturn void become(char **argv)
 {
+    const char *preload = getenv("BENCH_PRELOAD");
     close(REPORT_FD);
+    if (preload && setenv("LD_PRELOAD", preload, 1))
+        _exit(127);
     execvp(argv[0], argv);
     perror(argv[0]);
     _exit(127);

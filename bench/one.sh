@@ -1,4 +1,5 @@
-# one.sh: one measured run, for bench/run and bench/curves, which source this.
+# one.sh: one measured run, for bench/run, bench/curves
+# and bench/malloc/run, which source this.
 #
 #   measure --> cost, stdout, stderr --> lines in $out/raw:
 #               label variant round key value
@@ -12,19 +13,28 @@ patience=600    # seconds; the longest run takes a tenth
 
 say() { echo "bench: $*" >&2; }
 
-# run_one LABEL VARIANT ROUND PROGRAM ARG...
-run_one() {
-    local as="$1 $2 $3" program=$4.$2 word
-    shift 4
-    $out/measure $patience $out/$program "$@" \
-        3>$out/cost >$out/stdout 2>$out/stderr ||
-        say "$program failed: $(head -n 1 $out/stderr | cut -c 1-160)"
+# What the programs must agree on.
+check_of() { sed -n 's/^CHECK //p' $out/stdout; }
+
+# run_command "LABEL VARIANT ROUND" COMMAND ARG...
+run_command() {
+    local as=$1 word
+    shift
+    $out/measure $patience "$@" 3>$out/cost >$out/stdout 2>$out/stderr ||
+        say "$as failed: $(head -n 1 $out/stderr | cut -c 1-160)"
     for word in $(cat $out/cost) $(grep '^BENCH ' $out/stderr | tail -n 1) \
-        check=$(sed -n 's/^CHECK //p' $out/stdout); do
+        check=$(check_of); do
         case $word in
         *=*) echo "$as ${word%%=*} ${word#*=}" >>$raw ;;
         esac
     done
+}
+
+# run_one LABEL VARIANT ROUND PROGRAM ARG...
+run_one() {
+    local as="$1 $2 $3" program=$4.$2
+    shift 4
+    run_command "$as" $out/$program "$@"
 }
 
 # tell PROGRAMS VARIANTS [AWK-OPTION...]: the table of $raw

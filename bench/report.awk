@@ -4,6 +4,7 @@
 #   out:  per program and measure: the median of each variant, and how many
 #         times that is of the first variant (Sancai, explicit barriers)
 #
+# -v group=NAME is written over the means.
 # -v measures="KEY ..." shows only those, -v shows_means=no no table of means.
 # A variant with a failed run has no figures: half of a comparison is none.
 # Exit status 1 if a run failed or the programs disagree on a checksum.
@@ -141,7 +142,7 @@ function tsv_row(p, v, m, n, r) {
 }
 
 function means(    m, i) {
-    head("geometric mean of the ratios")
+    head("geometric mean of the ratios" (group != "" ? ": " group : ""))
     for (m = 1; m <= nm; m++) {
         if (mbare[m])
             continue
