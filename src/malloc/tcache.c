@@ -98,8 +98,8 @@ static void array_put(struct tcache *t, unsigned class)
 }
 
 /* Room for n blocks at least; those that are there move along.  Others may be
- * reading the old array (tcache_holds), which stays memory of the pool.  Whoever
- * forks meanwhile finds no head, and leaves the bin alone. */
+ * reading the old array (tcache_holds), which stays memory of the pool.  A
+ * child that was forked meanwhile finds no head, and leaves the bin alone. */
 static bool widen(struct tcache *t, unsigned class, unsigned n)
 {
     struct meta_pool *pool = &arrays[n > 64];
