@@ -345,11 +345,6 @@ WRONG(free_sized_too_large, SIZE, "free_sized") { sized(100, 1000); }
 WRONG(free_sized_too_small, SIZE, "free_sized") { sized(1000, 100); }
 WRONG(free_sized_large_for_small, SIZE, "free_sized") { sized(100, MIB(1)); }
 WRONG(free_sized_small_for_large, SIZE, "free_sized") { sized(MIB(1), 100); }
-WRONG(free_sized_one_page_less, SIZE, "free_sized")
-{
-    sized(KIB(64), KIB(56));
-}
-
 WRONG(free_aligned_sized_too_large, SIZE, "free_aligned_sized")
 {
     void (*give)(void *, size_t, size_t);

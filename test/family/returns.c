@@ -286,6 +286,17 @@ CASE(free_sized_of_every_size)
     }
 }
 
+/* The size is the one that realloc was given, wherever the block is then. */
+CASE(free_sized_after_realloc)
+{
+    sized_fn *give = (sized_fn *)found("free_sized");
+    for (size_t has = 1; has < MIB(4); has += has / 3 + 1)
+        for (size_t n = 1; n < MIB(4); n += n / 3 + 1) {
+            give(hide(realloc(malloc(has), n)), n);
+            give(hide(realloc(aligned_alloc(64, has), n)), n);
+        }
+}
+
 CASE(free_aligned_sized_of_every_size)
 {
     aligned_sized_fn *give = (aligned_sized_fn *)found("free_aligned_sized");
