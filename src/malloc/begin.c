@@ -47,10 +47,10 @@ static void fork_child(void)
 
 /* ---- Start ------------------------------------------------------------- */
 
-/* Unlike a collected heap's, a wrong free aborts if nothing else was said. */
+/* The environment may not be there at the first call, then knob_init does
+ * nothing: it is read in the constructor. */
 static void read_knobs(void)
 {
-    knobs.misuseabort = 1;
     knob_init();
     if (knobs.oom)
         os_fail_at((uint64_t)knobs.oom, knobs.oomall);
@@ -61,6 +61,7 @@ static COLD bool begin_now(void)
     lock_take(&begin.lock);
     if (!begin.up) {
         os_start_time();
+        knobs.misuseabort = 1; /* unlike a collected heap's */
         read_knobs();
         if (!arena_init() && !mheap_init())
             store_release(&begin.up, true);
@@ -80,6 +81,7 @@ __attribute__((constructor)) static void hook(void)
 {
     if (!mbegin())
         return;
+    read_knobs();
     tcache_hook_exit();
     os_atfork(fork_prepare, fork_parent, fork_child);
     info_open();
