@@ -184,12 +184,21 @@ void mcentral_give(unsigned class, void **from, unsigned n)
     lock_drop(&c->lock);
 }
 
+/* The band of spans of which all is free: not the last if they have but a few
+ * blocks. */
+static unsigned free_band(unsigned class)
+{
+    unsigned n = (unsigned)(size_class_pages(class) * PAGE_SIZE /
+                            size_of_class(class));
+    return (n - 1) * BANDS / n;
+}
+
 void mcentral_trim(void)
 {
     for (unsigned i = 0; i < SIZE_CLASSES; i++) {
         struct mcentral *c = &central[i];
         lock_take(&c->lock);
-        for (uint32_t p = c->band[BANDS - 1], next; p; p = next) {
+        for (uint32_t p = c->band[free_band(i)], next; p; p = next) {
             struct mspan *s = mspan_at(p - 1);
             next = s->next;
             if (s->nfree == s->nslots)
