@@ -134,14 +134,19 @@ static COLD void start(void)
         store_seq(&give.started, false);
 }
 
+/* Making a thread allocates: nobody may hold a lock here. */
+void give_begin(uint32_t soon)
+{
+    if (unlikely(!load_relaxed(&give.started)) &&
+        load_relaxed(&give.freed) + soon >= WORTH)
+        start();
+}
+
 void give_note(uint32_t npages)
 {
     uint32_t before = add_seq(&give.freed, npages);
-    if (likely(before + npages < WORTH))
-        return;
-    if (unlikely(!load_relaxed(&give.started)))
-        start();
-    else if (unlikely(!load_seq(&give.awake)))
+    if (unlikely(before + npages >= WORTH) && load_relaxed(&give.started) &&
+        !load_seq(&give.awake))
         os_wake(&give.awake, 1);
 }
 

@@ -193,8 +193,11 @@ void tcache_fork_child(void);
 
 /* ---- give.c: memory back to the system --------------------------------- */
 
-/* That many pages were freed: the worker may have to start. */
+/* That many pages were freed; the caller may hold locks. */
 void give_note(uint32_t npages);
+/* Without locks: starts the worker if it has something to do, or will have when
+ * so many pages more are free. */
+void give_begin(uint32_t soon);
 /* Everything that is free goes back now; bytes. */
 uint64_t give_all(void);
 /* After a failure to get memory: true if it is worth trying again. */

@@ -274,6 +274,7 @@ void *mlarge_new(size_t n, size_t align, bool *zero)
 void mlarge_free(struct mspan *s)
 {
     uint32_t n = s->npages;
+    give_begin(n); /* what it allocates shall not lie in these pages */
     store_relaxed(&s->state, MSPAN_FREE);
     sub_relaxed(&mheap.large_pages, n);
     sub_relaxed(&mheap.large_count, 1);
@@ -301,6 +302,7 @@ bool mlarge_resize(struct mspan *s, size_t n)
     s->npages = want;
     s->size = want * PAGE_SIZE;
     add_relaxed(&mheap.large_pages, (uint64_t)want - old);
+    give_begin(0);
     return true;
 }
 

@@ -202,6 +202,7 @@ static void thread_ends(void *arg)
     tcache_self = &tcache_none;
     if (t == arg)
         discard(t);
+    give_begin(0);
 }
 
 void tcache_hook_exit(void)
@@ -291,6 +292,7 @@ void tcache_spill(unsigned class, void *p)
     struct tcache *t = self();
     if (unlikely(t == &tcache_none)) {
         mcentral_give(class, &p, 1);
+        give_begin(0);
         return;
     }
     struct bin *b = &t->bin[1 + class];
@@ -299,6 +301,7 @@ void tcache_spill(unsigned class, void *p)
     if (b->head == b->floor)
         give_half(t, class);
     *--b->head = p;
+    give_begin(0);
 }
 
 void tcache_flush(void)
