@@ -56,6 +56,11 @@ $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_FLAGS) -Iinclude -MMD -MP -c $< -o $@
 
+# Its caller has no vector registers to spare.
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+$(OUT)/src/collect/quick.o: ALL_FLAGS += -mgeneral-regs-only -fno-sanitize=all
+endif
+
 # One object whose internal names are local: a program may have its own `heap`.
 $(LIB)/libsancai.a: $(OBJ)
 	@mkdir -p $(@D)

@@ -5,9 +5,9 @@
  *   memset                       call sc_clear(...), sc_cc_fill(...)
  *   exchange, compare and swap   call sc_exchange_(...), sc_cc_cas(...)
  *
- * The store is the call, from before the first optimisation on: nothing can
- * come between check and store, and no optimiser can turn a pointer store into
- * something that is not recognised.
+ * The store is the call, from before the first optimisation to after the last
+ * (place.c): nothing can come between check and store, and no optimiser can
+ * turn a pointer store into something that is not recognised.
  *
  * No barrier is needed where the target is
  *   - in the frame: stacks are scanned; thread-local: likewise
@@ -39,45 +39,9 @@ struct barriers {
     LLVMBuilderRef build;
     struct fresh fresh;
     struct table ends;     /* block -> struct fresh * at its end */
-    struct table seen;
 };
 
 /* ---- Targets ----------------------------------------------------------- */
-
-static LLVMValueRef base_of(LLVMValueRef p)
-{
-    while (ir_is(p, LLVMGetElementPtr) || ir_is(p, LLVMBitCast)
-           || ir_is(p, LLVMFreeze))
-        p = LLVMGetOperand(p, 0);
-    return p;
-}
-
-static bool is_ours(struct barriers *b, LLVMValueRef p, int depth)
-{
-    p = base_of(p);
-    if (LLVMIsAAllocaInst(p) || ir_calls(p, "llvm.threadlocal.address"))
-        return true;
-    if (LLVMIsAArgument(p))
-        return ir_attribute(LLVMGetParamParent(p), ir_argument_index(p) + 1,
-                            "byval");
-    if (depth > 8 || !(ir_is(p, LLVMPHI) || ir_is(p, LLVMSelect)))
-        return false;
-    if ((*table_at(&b->seen, p))++)
-        return true;
-    for (int i = ir_is(p, LLVMSelect); i < LLVMGetNumOperands(p); i++)
-        if (!is_ours(b, LLVMGetOperand(p, (unsigned)i), depth + 1))
-            return false;
-    return true;
-}
-
-/* In the frame, or thread-local. */
-static bool is_private(struct barriers *b, LLVMValueRef p)
-{
-    bool ours = is_ours(b, p, 0);
-    table_free(&b->seen);
-    b->seen = (struct table){0};
-    return ours;
-}
 
 /* Bytes from the base; false if not known. */
 static bool offset_of(struct unit *u, LLVMValueRef p, int64_t *offset)
@@ -110,7 +74,7 @@ static bool is_first_store(struct barriers *b, LLVMValueRef p)
 {
     struct fresh *f = &b->fresh;
     int64_t offset;
-    if (!f->object || base_of(p) != f->object)
+    if (!f->object || target_origin(p) != f->object)
         return false;
     if (f->n == SLOTS || !offset_of(b->unit, p, &offset)) {
         f->object = NULL;
@@ -245,9 +209,9 @@ static void store_visit(struct barriers *b, LLVMValueRef i)
 {
     LLVMValueRef v = LLVMGetOperand(i, 0), p = LLVMGetOperand(i, 1), args[2];
     bool aligned = LLVMGetAlignment(i) % 8 == 0;
-    if (b->fresh.object && base_of(v) == b->fresh.object)
+    if (b->fresh.object && target_origin(v) == b->fresh.object)
         b->fresh.object = NULL;
-    if (is_private(b, p) || !needs_barrier(b, i, v) || is_first_store(b, p))
+    if (target_is_private(p) || !needs_barrier(b, i, v) || is_first_store(b, p))
         return;
     ir_position(b->build, i);
     if (!is_word(b->unit, LLVMTypeOf(v)) || !aligned)
@@ -270,7 +234,7 @@ static void exchange_visit(struct barriers *b, LLVMValueRef i)
     LLVMValueRef args[2] = {LLVMGetOperand(i, 0), LLVMGetOperand(i, 1)}, r;
     LLVMTypeRef t = LLVMTypeOf(i);
     bool pointer = ir_has_pointer(t);
-    if (is_private(b, args[0])
+    if (target_is_private(args[0])
         || LLVMGetAtomicRMWBinOp(i) != LLVMAtomicRMWBinOpXchg
         || !(pointer || (is_word(b->unit, t) && made_of_pointer(args[1], 6))))
         return;
@@ -287,7 +251,7 @@ static void cas_visit(struct barriers *b, LLVMValueRef i)
 {
     LLVMValueRef args[3], expected = LLVMGetOperand(i, 1), old, same, r;
     LLVMTypeRef t = LLVMTypeOf(expected);
-    if (is_private(b, LLVMGetOperand(i, 0)) || !is_word(b->unit, t)
+    if (target_is_private(LLVMGetOperand(i, 0)) || !is_word(b->unit, t)
         || !(ir_has_pointer(t) || made_of_pointer(LLVMGetOperand(i, 2), 6)))
         return;
     ir_position(b->build, i);
@@ -327,7 +291,7 @@ static bool is_fill(LLVMValueRef i)
 /* A fresh object that was filled as a whole has no slot left. */
 static bool fills_fresh(struct barriers *b, LLVMValueRef to, bool with_zero)
 {
-    if (!b->fresh.object || base_of(to) != b->fresh.object)
+    if (!b->fresh.object || target_origin(to) != b->fresh.object)
         return false;
     if (with_zero)
         return b->fresh.n == 0;
@@ -387,7 +351,7 @@ static void bulk_visit(struct barriers *b, LLVMValueRef i)
              && byte == 0;
     for (unsigned k = 0; k < 3; k++)
         args[k] = LLVMGetOperand(i, k);
-    if (is_private(b, args[0]) || (ir_constant(args[2], &n) && n < 4)
+    if (target_is_private(args[0]) || (ir_constant(args[2], &n) && n < 4)
         || (is_copy(i) && copies_no_pointer(b->unit, i))
         || fills_fresh(b, args[0], zero))
         return;
@@ -407,7 +371,7 @@ static void bulk_visit(struct barriers *b, LLVMValueRef i)
 static void setjmp_visit(struct barriers *b, LLVMValueRef i)
 {
     LLVMValueRef args[3] = {LLVMGetOperand(i, 0), LLVMGetOperand(i, 0)};
-    if (is_private(b, args[0]))
+    if (target_is_private(args[0]))
         return;
     args[2] = LLVMConstInt(LLVMInt64TypeInContext(b->unit->context),
                            JMP_BUF_REGISTERS, 0);

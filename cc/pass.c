@@ -32,6 +32,10 @@ static void option_read(struct options *o, const char *word)
         o->check = true;
     else if (!strcmp(word, "debug"))
         o->keep_debug = true;
+    else if (!strcmp(word, "call"))
+        o->call = true;
+    else if (!strcmp(word, "nobarrier"))
+        o->nobarrier = true;
     else if (!strcmp(word, "time"))
         o->time = true;
 }
@@ -101,7 +105,8 @@ static void change(struct unit *u)
     move_all(u);
     if (!ir_passes(u, "function(mem2reg)"))
         return;
-    barrier_all(u);
+    if (!u->options.nobarrier)
+        barrier_all(u);
     mark(u);
 }
 
@@ -143,4 +148,13 @@ const char *pass_early(LLVMModuleRef m)
     if (u.options.time)
         fprintf(stderr, "sancai cc: pass %.3f s\n", seconds() - start);
     return u.errors;
+}
+
+void pass_late(LLVMModuleRef m)
+{
+    struct unit u = {.module = m, .context = LLVMGetModuleContext(m),
+                     .layout = LLVMGetModuleDataLayout(m)};
+    options_read(&u.options);
+    if (!u.options.check && !u.options.call)
+        place_all(&u);
 }

@@ -15,6 +15,11 @@ extern "C"
 #endif
 /* Before the first optimisation.  NULL, or what is wrong, a line each. */
 const char *pass_early(LLVMModuleRef);
+#ifdef __cplusplus
+extern "C"
+#endif
+/* After the last. */
+void pass_late(LLVMModuleRef);
 #endif
 
 #endif

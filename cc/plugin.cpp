@@ -19,10 +19,21 @@ struct Early : PassInfoMixin<Early> {
     static bool isRequired() { return true; }
 };
 
+struct Late : PassInfoMixin<Late> {
+    PreservedAnalyses run(Module &m, ModuleAnalysisManager &)
+    {
+        pass_late(wrap(&m));
+        return PreservedAnalyses::none();
+    }
+    static bool isRequired() { return true; }
+};
+
 void hooks(PassBuilder &b)
 {
     b.registerPipelineStartEPCallback(
         [](ModulePassManager &p, OptimizationLevel) { p.addPass(Early()); });
+    b.registerOptimizerLastEPCallback(
+        [](ModulePassManager &p, OptimizationLevel) { p.addPass(Late()); });
 }
 }
 

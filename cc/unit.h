@@ -8,6 +8,7 @@
  *     |    '- end
  *     |- report                   what was found
  *     '- move, barrier -- entry   code is changed, calls of the runtime
+ *   plugin -- pass -- place       when clang has optimised all
  *
  * A unit is one module: one source file with all it includes.
  */
@@ -33,6 +34,8 @@ struct options {
     bool json;
     bool check;     /* only report */
     bool keep_debug;
+    bool call;      /* stores with barriers stay calls */
+    bool nobarrier; /* none are made: to measure what they cost */
     bool time;      /* tell how long it took */
     int report_fd;
 };
@@ -221,5 +224,11 @@ void move_decide(struct build *);
 void move_all(struct unit *);
 /* Puts barriers where they are needed. */
 void barrier_all(struct unit *);
+/* target.c: what an address is an offset from; is it in the frame, or
+ * thread-local? */
+LLVMValueRef target_origin(LLVMValueRef);
+bool target_is_private(LLVMValueRef);
+/* place.c, after the last optimisation: stores without a call. */
+void place_all(struct unit *);
 
 #endif

@@ -1,4 +1,4 @@
-/* sancai_cc.h: what code compiled by `sancai cc` calls, version 1.
+/* sancai_cc.h: what code compiled by `sancai cc` calls, version 2.
  *
  *   source                          compiled
  *   struct node n; keep(&n);        struct node *n = sc_cc_local(sizeof *n)
@@ -9,10 +9,21 @@
  *   compare and swap                sc_cc_cas(&p, expected, q)
  *   malloc(n), free(p), ...         sc_cc_malloc(n), sc_cc_free(p), ...
  *
- * The barrier is the library's own (sc_store_ and its kin, sancai.h): its check
- * and its store are one restartable sequence inside the library, so compiled
- * code knows no flag.  A store needs no call if its target is in the frame, or
- * thread-local, or a slot never stored to of an object just allocated.
+ * The barrier is the library's own (sc_store_ and its kin, sancai.h).  On
+ * x86-64, in code that is no shared library's, a store of a word is in place:
+ *
+ *   start:  cmpb $0, sc_cc_marking(%rip)    elsewhere:
+ *           jne  slow                         slow: slot in r11, value pushed
+ *           mov  value, (slot)                      (beyond the red zone)
+ *   end:                                            call sc_cc_store_slow
+ *                                                   pop; jmp end
+ *
+ * with a record of start and length in the section sc_wb.  A thread that is
+ * interrupted within goes back to its start, if marking begins meanwhile; so
+ * nothing in it may change what it reads.  sc_cc_store_slow preserves all
+ * registers but r11 and the flags.  A store needs no barrier if its target is
+ * in the frame, or thread-local, or a slot never stored to of an object just
+ * allocated.
  *
  * Each object file has a section .note.sancai with SC_CC_MARK, by which the
  * driver finds those that were compiled otherwise.  A program of marked files
@@ -27,8 +38,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define SC_CC_ABI  1
-#define SC_CC_MARK "sancai cc abi 1"
+#define SC_CC_ABI  2
+#define SC_CC_MARK "sancai cc abi 2"
 
 /* Before the declaration of a local variable.  SC_STACK: it stays in the frame
  * although its address escapes; its user promises that it is not used later.
@@ -44,6 +55,17 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* A restartable store: where it starts, from this member's address on. */
+struct sc_cc_record {
+    int start;
+    unsigned length;
+};
+/* Once, before there is a second thread.  -1: no memory, or not the first. */
+int sc_cc_records(const struct sc_cc_record *, size_t n);
+/* Not 0 while there is something to do at stores.  Then their slow part. */
+extern const unsigned char sc_cc_marking;
+void sc_cc_store_slow(void);
 
 /* A variable that was moved to the heap: zeroed, aligned to 16, or to `align`,
  * a power of two; without pointers.  Ends the program if memory is out, as a

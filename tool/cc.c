@@ -37,7 +37,7 @@ struct cc {
     struct words clangs;   /* words for clang, sources among them */
     bool *is_source;       /* of each of these */
     size_t nsources;
-    bool check, json, debug, zero, no_code, no_link;
+    bool check, json, debug, zero, no_code, no_link, call, nobarrier;
     int m, report;         /* the file in memory, or 0 */
 };
 
@@ -164,6 +164,10 @@ static bool word_ours(struct cc *c, const char *word, int *code)
         c->m = 2;
     else if (!strncmp(word, "-m=", 3))
         *code = usage("cc", "-m takes 1 or 2, not \"%s\"", word + 3);
+    else if (!strcmp(word, "-fsancai=call"))
+        c->call = true;
+    else if (!strcmp(word, "-fsancai=nobarrier"))
+        c->nobarrier = true;
     else if (!strncmp(word, "-fsancai", 8))
         *code = usage("cc", "no option %s", word);
     else
@@ -309,8 +313,9 @@ static void add_ours(struct cc *c, struct words *w)
 static void options_export(const struct cc *c)
 {
     setenv(PASS_OPTIONS,
-           text("m=%d%s%s%s%s", c->m, c->check ? ",check" : "",
+           text("m=%d%s%s%s%s%s%s", c->m, c->check ? ",check" : "",
                 c->json ? ",json" : "", c->debug ? ",debug" : "",
+                c->call ? ",call" : "", c->nobarrier ? ",nobarrier" : "",
                 c->report ? text(",report=%d", c->report) : ""), 1);
 }
 
@@ -395,7 +400,7 @@ static bool add_runtime(struct cc *c, struct words *w)
     }
     for (size_t i = 0; i < c->clangs.n; i++)
         mixed |= !c->is_source[i] && marks_missing(c->clangs.at[i], !mixed);
-    if (mixed)
+    if (mixed || c->nobarrier)
         word_add(w, "-Wl,--defsym=sc_cc_mixed=1");
     word_add(w, run);
     word_add(w, lib);

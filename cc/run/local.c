@@ -12,12 +12,17 @@
 /* Defined by the driver if other objects are linked that have no barriers. */
 extern const char sc_cc_mixed[] __attribute__((weak));
 
+/* By the linker, if any object has such a section. */
+extern const struct sc_cc_record __start_sc_wb[] __attribute__((weak));
+extern const struct sc_cc_record __stop_sc_wb[] __attribute__((weak));
+
 /* Before the program's own constructors, which may allocate. */
 __attribute__((constructor(101))) static void start(void)
 {
     struct sc_config c = {.barriers = sc_cc_mixed ? SC_BARRIERS_NONE
                                                   : SC_BARRIERS_EXPLICIT};
-    if (sc_init(&c) != 0) {
+    size_t n = (size_t)(__stop_sc_wb - __start_sc_wb);
+    if (sc_cc_records(__start_sc_wb, n) != 0 || sc_init(&c) != 0) {
         fputs("sancai cc: the collected heap can't start\n", stderr);
         abort();
     }

@@ -13,7 +13,8 @@
  *            store                      } a handler that finds the program
  *   end:     return                     } counter in (start, end) resets it
  *
- * so no thread answers "barrier on" between its check and its store.  The
+ * so no thread answers "barrier on" between its check and its store.  Compiled
+ * code has such sequences of its own (sequence.c).  The
  * slow path is inside us (busy), which delays the answer instead.
  *
  * Shaded words go into a private buffer and are marked when it is full or at
@@ -67,7 +68,8 @@ __asm__(".text\n"
 uintptr_t barrier_restart(uintptr_t pc)
 {
     uintptr_t start = (uintptr_t)barrier_store_start;
-    return pc - start < (uintptr_t)barrier_store_end - start ? start : pc;
+    return pc - start < (uintptr_t)barrier_store_end - start
+         ? start : sequence_start(pc);
 }
 
 /* A handler of the program may have interrupted the sequence, and been hit by
@@ -76,11 +78,11 @@ uintptr_t barrier_restart(uintptr_t pc)
  * handler will return to. */
 RACY void barrier_restart_frames(uintptr_t lo, uintptr_t hi)
 {
-    uintptr_t start = (uintptr_t)barrier_store_start;
-    size_t inside = (uintptr_t)barrier_store_end - start;
-    for (uintptr_t a = align_up(lo, 8); a + 8 <= hi; a += 8)
-        if (unlikely(*(uintptr_t *)a - start < inside))
+    for (uintptr_t a = align_up(lo, 8); a + 8 <= hi; a += 8) {
+        uintptr_t pc = *(uintptr_t *)a, start = barrier_restart(pc);
+        if (unlikely(start != pc))
             *(uintptr_t *)a = start;
+    }
 }
 
 void barrier_flush(struct thread *t)
@@ -123,8 +125,14 @@ static COLD void shade_unattached(uintptr_t a, uintptr_t b)
     lock_drop(&lock);
 }
 
-__attribute__((used)) void barrier_store_slow(void **slot, void *value);
-void barrier_store_slow(void **slot, void *value)
+void barrier_answer(void **slot, void *value)
+{
+    (void)slot;
+    (void)value;
+    handshake_answer(thread_self);
+}
+
+__attribute__((used)) void barrier_store_slow(void **slot, void *value)
 {
     struct thread *t = thread_enter();
     if (!t) {

@@ -279,7 +279,7 @@ void remains_add(const struct thread *); /* it is ending, in its own context */
 void remains_scan(struct work *);
 void remains_reset_locks(void);
 
-/* ---- barrier.c --------------------------------------------------------- */
+/* ---- barrier.c, sequence.c, quick.c ------------------------------------ */
 
 void barrier_shade(struct thread *, uintptr_t word); /* only while marking */
 /* For stores of our own; the thread is inside us. */
@@ -291,8 +291,13 @@ INLINE void barrier_shade_if(struct thread *t, const void *p)
 /* Each word that touches [p, p + n). */
 void barrier_shade_range(struct thread *, const void *p, size_t n);
 void barrier_flush(struct thread *);
-/* If pc lies in the restartable store, its start; else pc. */
+/* If pc lies in a restartable store, its start; else pc. */
 uintptr_t barrier_restart(uintptr_t pc);
+void barrier_store_slow(void **slot, void *value);
+/* The store is done, and a handshake waits. */
+void barrier_answer(void **slot, void *value);
+/* sequence.c: the same for stores within compiled code. */
+uintptr_t sequence_start(uintptr_t pc);
 /* The same for stores that handlers of the program interrupted, whose program
  * counters lie in signal frames among the words [lo, hi) of a stack. */
 void barrier_restart_frames(uintptr_t lo, uintptr_t hi);

@@ -19,6 +19,9 @@
 #include "pick.h"
 
 struct gc gc;
+/* Its first byte, by the name that compiled code knows (sancai_cc.h). */
+extern struct gc sc_cc_marking
+    __attribute__((alias("gc"), visibility("default")));
 
 static COLD void check_again(struct work *w, uintptr_t base, unsigned slot,
                              uint32_t page, uint32_t d)
