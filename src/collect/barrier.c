@@ -65,11 +65,16 @@ __asm__(".text\n"
         ".size sc_store_, .-sc_store_\n");
 #endif
 
-uintptr_t barrier_restart(uintptr_t pc)
+INLINE RACY uintptr_t restart(uintptr_t pc)
 {
     uintptr_t start = (uintptr_t)barrier_store_start;
     return pc - start < (uintptr_t)barrier_store_end - start
          ? start : sequence_start(pc);
+}
+
+uintptr_t barrier_restart(uintptr_t pc)
+{
+    return restart(pc);
 }
 
 /* A handler of the program may have interrupted the sequence, and been hit by
@@ -79,7 +84,7 @@ uintptr_t barrier_restart(uintptr_t pc)
 RACY void barrier_restart_frames(uintptr_t lo, uintptr_t hi)
 {
     for (uintptr_t a = align_up(lo, 8); a + 8 <= hi; a += 8) {
-        uintptr_t pc = *(uintptr_t *)a, start = barrier_restart(pc);
+        uintptr_t pc = *(uintptr_t *)a, start = restart(pc);
         if (unlikely(start != pc))
             *(uintptr_t *)a = start;
     }

@@ -296,8 +296,18 @@ uintptr_t barrier_restart(uintptr_t pc);
 void barrier_store_slow(void **slot, void *value);
 /* The store is done, and a handshake waits. */
 void barrier_answer(void **slot, void *value);
-/* sequence.c: the same for stores within compiled code. */
-uintptr_t sequence_start(uintptr_t pc);
+/* sequence.c: the same for stores within compiled code, all of which lie in
+ * [lo, lo + bytes).  Every word of a stack is asked about, so what can't be one
+ * costs no call. */
+extern struct sequences {
+    uintptr_t lo;
+    size_t bytes; /* 0: there are none */
+} sequences HIDDEN;
+uintptr_t sequence_find(uintptr_t pc);
+INLINE RACY uintptr_t sequence_start(uintptr_t pc)
+{
+    return pc - sequences.lo < sequences.bytes ? sequence_find(pc) : pc;
+}
 /* The same for stores that handlers of the program interrupted, whose program
  * counters lie in signal frames among the words [lo, hi) of a stack. */
 void barrier_restart_frames(uintptr_t lo, uintptr_t hi);

@@ -21,12 +21,12 @@
 #include "mark.h"
 
 struct sequence {
-    uint32_t at;     /* from table.lo */
+    uint32_t at;     /* from sequences.lo */
     uint32_t length;
 };
 
+struct sequences sequences;
 static struct {
-    uintptr_t lo, hi; /* all sequences lie within; lo == hi: there are none */
     size_t n;
     struct sequence *all; /* by address */
 } table;
@@ -124,14 +124,15 @@ static uintptr_t start_of(const struct sc_cc_record *r)
     return (uintptr_t)&r->start + (uintptr_t)(intptr_t)r->start;
 }
 
-static void bounds(const struct sc_cc_record *r, size_t n)
+static struct sequences bounds(const struct sc_cc_record *r, size_t n)
 {
-    table.lo = UINTPTR_MAX;
+    uintptr_t lo = UINTPTR_MAX, hi = 0;
     for (size_t i = 0; i < n; i++) {
         uintptr_t a = start_of(&r[i]);
-        table.lo = a < table.lo ? a : table.lo;
-        table.hi = a + r[i].length > table.hi ? a + r[i].length : table.hi;
+        lo = a < lo ? a : lo;
+        hi = a + r[i].length > hi ? a + r[i].length : hi;
     }
+    return (struct sequences){lo, hi - lo};
 }
 
 SC_API int sc_cc_records(const struct sc_cc_record *r, size_t n)
@@ -143,21 +144,20 @@ SC_API int sc_cc_records(const struct sc_cc_record *r, size_t n)
 #if defined(__x86_64__) && !SIGNALS_LATE
     sequence_xsave = has_xsave();
 #endif
-    bounds(r, n);
+    struct sequences all = bounds(r, n);
     for (size_t i = 0; i < n; i++)
         table.all[i] = (struct sequence){
-            (uint32_t)(start_of(&r[i]) - table.lo), r[i].length};
+            (uint32_t)(start_of(&r[i]) - all.lo), r[i].length};
     sort(table.all, n);
     table.n = n;
+    sequences = all;
     return 0;
 }
 
-RACY uintptr_t sequence_start(uintptr_t pc)
+uintptr_t sequence_find(uintptr_t pc)
 {
-    uintptr_t off = pc - table.lo;
+    uintptr_t off = pc - sequences.lo;
     size_t lo = 0, hi = table.n;
-    if (off >= table.hi - table.lo)
-        return pc;
     while (lo < hi) { /* the first that begins behind off */
         size_t mid = (lo + hi) / 2;
         if (table.all[mid].at <= off)
@@ -166,6 +166,6 @@ RACY uintptr_t sequence_start(uintptr_t pc)
             hi = mid;
     }
     if (lo && off - table.all[lo - 1].at < table.all[lo - 1].length)
-        return table.lo + table.all[lo - 1].at;
+        return sequences.lo + table.all[lo - 1].at;
     return pc;
 }
