@@ -134,6 +134,14 @@ uint64_t scavenge_background(void);
 void scavenge_new_cycle(void); /* density of chunks is per cycle */
 /* Memory that must be given back so that `need` more bytes fit the limit. */
 uint64_t scavenge_for_limit(uint64_t need);
+/* 1 % duty: how long to sleep after `worked` more ns of CPU.  Pure. */
+struct scavenge_duty {
+    uint64_t since;  /* start of the time that is averaged over */
+    uint64_t worked; /* CPU ns in it */
+    uint64_t credit; /* idle ns that may be made up for; 0: the usual */
+};
+uint64_t scavenge_duty_sleep(struct scavenge_duty *, uint64_t now,
+                             uint64_t worked);
 struct scavenge_stats { uint64_t background, eager, total, cpu_ns; };
 void scavenge_stats(struct scavenge_stats *);
 

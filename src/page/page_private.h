@@ -149,13 +149,6 @@ struct release_run release_candidate(const struct chunk *, uint32_t limit,
 
 /* The heap grew by that much: offsets it with free pages over the goal. */
 void scavenge_after_growth(uint64_t bytes);
-/* 1 % duty: how long to sleep after `worked` more ns of CPU.  Pure. */
-struct scavenge_duty {
-    uint64_t since;  /* start of the time that is averaged over */
-    uint64_t worked; /* CPU ns in it */
-};
-uint64_t scavenge_duty_sleep(struct scavenge_duty *, uint64_t now,
-                             uint64_t worked);
 uint64_t meta_mapped(void);
 void meta_verify(void);
 

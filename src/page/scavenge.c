@@ -30,7 +30,8 @@
  * for the clock to keep; more, and it would be felt. */
 #define ROUND_NS 1000000
 #define DUTY 100 /* one part work in so many of time */
-/* A worker that slept too long may catch up by one round's time. */
+/* A worker that slept too long may catch up by one round's time, if nothing
+ * else was said. */
 #define CREDIT_NS (DUTY * ROUND_NS)
 
 static struct {
@@ -152,10 +153,11 @@ uint64_t scavenge_for_limit(uint64_t need)
 uint64_t scavenge_duty_sleep(struct scavenge_duty *d, uint64_t now,
                              uint64_t worked)
 {
+    uint64_t credit = d->credit ? d->credit : CREDIT_NS;
     d->worked += worked;
     uint64_t due = d->since + d->worked * DUTY;
-    if (now > due + CREDIT_NS) { /* idle for long: forget most of it */
-        d->since = now - CREDIT_NS;
+    if (now > due + credit) { /* idle for long: forget most of it */
+        d->since = now - credit;
         d->worked = worked;
         due = d->since + worked * DUTY;
     }

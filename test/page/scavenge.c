@@ -49,7 +49,7 @@ TEST(for_limit_is_what_exceeds_it)
 
 TEST(duty_is_one_percent)
 {
-    struct scavenge_duty d = {0, 0};
+    struct scavenge_duty d = {0};
     uint64_t now = 12345678901, start = now, worked = 0;
     for (int i = 0; i < 1000; i++) {
         uint64_t work = 1000000 + rnd(9) * 300000; /* some rounds are dear */
@@ -64,7 +64,7 @@ TEST(duty_is_one_percent)
 
 TEST(duty_forgets_idle_time)
 {
-    struct scavenge_duty d = {0, 0};
+    struct scavenge_duty d = {0};
     uint64_t now = 1000000000000, worked = 0, start = now;
     for (int i = 0; i < 20; i++) { /* after hours of nothing to do */
         now += 1000000;
@@ -73,6 +73,19 @@ TEST(duty_forgets_idle_time)
     }
     CHECK(now - start >= 17 * 100 * (uint64_t)1000000);
     CHECK_EQ(worked, 20000000);
+}
+
+TEST(duty_credit_is_worked_off_at_once)
+{
+    struct scavenge_duty d = {.credit = 1000 * (uint64_t)1000000};
+    uint64_t now = 1000000000000, slept = 0;
+    for (int i = 0; i < 10; i++) { /* a credit of 10 ms of work */
+        slept += scavenge_duty_sleep(&d, now, 1000000);
+        now += 1000000;
+    }
+    CHECK(slept <= 10 * 1000000);
+    slept = scavenge_duty_sleep(&d, now, 10000000);
+    CHECK(slept >= 980 * (uint64_t)1000000);
 }
 
 /* ---- Candidates -------------------------------------------------------- */
