@@ -42,6 +42,14 @@ TEST_UNUSED static uint32_t oracle_find(const struct oracle *o, uint32_t n)
     return NO_PAGE;
 }
 
+TEST_UNUSED static void oracle_grow(struct oracle *o, uint32_t end)
+{
+    uint32_t top = (uint32_t)align_up(end, CHUNK_PAGES);
+    CHECK(top <= o->size);
+    memset(o->state + o->top, RELEASED, top - o->top);
+    o->top = top;
+}
+
 /* The address-ordered first fit, after growth if nothing fits. */
 TEST_UNUSED static uint32_t oracle_take(struct oracle *o, uint32_t n,
                                         bool *zero)
@@ -51,10 +59,7 @@ TEST_UNUSED static uint32_t oracle_take(struct oracle *o, uint32_t n,
         at = o->top;
         while (at > 0 && o->state[at - 1] != USED)
             at--;
-        uint32_t top = (uint32_t)align_up(at + n, CHUNK_PAGES);
-        CHECK(top <= o->size);
-        memset(o->state + o->top, RELEASED, top - o->top);
-        o->top = top;
+        oracle_grow(o, at + n);
     }
     *zero = true;
     for (uint32_t i = at; i < at + n; i++) {
@@ -62,6 +67,19 @@ TEST_UNUSED static uint32_t oracle_take(struct oracle *o, uint32_t n,
         o->state[i] = USED;
     }
     return at;
+}
+
+/* The n pages from `at` on, if all are free or not grown yet. */
+TEST_UNUSED static bool oracle_extend(struct oracle *o, uint32_t at,
+                                      uint32_t n)
+{
+    for (uint32_t i = at; i < at + n && i < o->top; i++)
+        if (o->state[i] == USED)
+            return false;
+    if (at + n > o->top)
+        oracle_grow(o, at + n);
+    memset(o->state + at, USED, n);
+    return true;
 }
 
 TEST_UNUSED static void oracle_give(struct oracle *o, uint32_t page,

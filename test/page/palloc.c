@@ -23,6 +23,15 @@ static void give(struct oracle *o, struct run r)
     oracle_give(o, r.page, r.n);
 }
 
+/* How many pages longer the run is now: n, or 0. */
+static uint32_t extend(struct oracle *o, struct run *r, uint32_t n)
+{
+    bool got = page_extend(r->page + r->n, n);
+    CHECK_EQ(got, oracle_extend(o, r->page + r->n, n));
+    r->n += got ? n : 0;
+    return got ? n : 0;
+}
+
 static uint32_t any_size(int style)
 {
     if (style == 0)
@@ -53,6 +62,8 @@ static void random_operations(int style, int ops, uint32_t limit)
             in_use -= live[k].n;
             live[k] = live[--n];
         }
+        if (n && rnd(4) == 0 && in_use + (size = any_size(style)) < limit)
+            in_use += extend(&o, &live[rnd(n)], size);
         if (i % 97 == 0) {
             uint64_t got = scavenge_now(rnd(64) * PAGE_SIZE, rnd(2));
             CHECK_EQ(oracle_follow_scavenge(&o) * PAGE_SIZE, got);
@@ -72,6 +83,27 @@ TEST(random_pages_1_to_4) { random_operations(0, 12000, 8192); }
 TEST(random_pages_1_to_64) { random_operations(1, 12000, 16384); }
 TEST(random_mostly_small) { random_operations(2, 12000, 16384); }
 TEST(random_across_chunks) { random_operations(3, 5000, 65536); }
+
+TEST(extends_into_what_is_free)
+{
+    struct oracle o;
+    oracle_init(&o, 16 * CHUNK_PAGES);
+    struct run first = take(&o, 4), hole = take(&o, 8), last = take(&o, 4);
+    CHECK_EQ(extend(&o, &first, 1), 0); /* taken */
+    give(&o, hole);
+    CHECK_EQ(extend(&o, &first, 9), 0); /* one page too many */
+    CHECK_EQ(extend(&o, &first, 5), 5);
+    CHECK_EQ(extend(&o, &first, 3), 3); /* up to the next */
+    CHECK_EQ(extend(&o, &first, 1), 0);
+    oracle_compare(&o);
+    CHECK_EQ(extend(&o, &last, 3 * CHUNK_PAGES), 3 * CHUNK_PAGES); /* grows */
+    CHECK_EQ(extend(&o, &last, CHUNK_PAGES - 16), CHUNK_PAGES - 16);
+    CHECK_EQ(o.top, 4 * CHUNK_PAGES); /* all of it taken */
+    CHECK_EQ(extend(&o, &last, 1), 1);
+    CHECK(!page_extend(last.page + last.n, arenas.pages));
+    oracle_compare(&o);
+    oracle_end(&o);
+}
 
 /* Sizes that only the upper levels of the summaries know: up to 24 GiB. */
 TEST(random_huge_runs)
