@@ -87,6 +87,23 @@ INLINE size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
     __atomic_compare_exchange_n(ATOMIC_(p), (e), (d), false,      \
                                 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
+/* As one instruction: a handler that runs on this thread finds it done or not
+ * begun.  Other threads do not touch p meanwhile. */
+INLINE bool cas_own(_Atomic uint32_t *p, uint32_t *expected, uint32_t desired)
+{
+#if defined(__x86_64__) && !SIGNALS_LATE
+    bool ok;
+    __asm__ volatile("cmpxchgl %3, %1"
+                     : "=@ccz"(ok), "+m"(*p), "+a"(*expected)
+                     : "r"(desired)
+                     : "memory");
+    return ok;
+#else
+    return __atomic_compare_exchange_n(ATOMIC_(p), expected, desired, false,
+                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+#endif
+}
+
 INLINE void cpu_relax(void)
 {
 #if defined(__x86_64__)

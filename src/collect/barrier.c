@@ -18,7 +18,12 @@
  * slow path is inside us (busy), which delays the answer instead.
  *
  * Shaded words go into a private buffer and are marked when it is full or at
- * the next handshake.  Locks: none.
+ * the next handshake.  A handler of the program may store as well, on top of
+ * all this: it only ever adds words, each in an entry that it took in one
+ * instruction; who flushes gives entries back only if none was added since it
+ * looked.  Where there is no room it marks without a queue (mark_aside), since
+ * below it may be a flush, or a lock held.
+ * Locks: none.
  */
 #include <string.h>
 
@@ -93,19 +98,30 @@ RACY void barrier_restart_frames(uintptr_t lo, uintptr_t hi)
 void barrier_flush(struct thread *t)
 {
     t->work.parent = 0;
-    for (uint32_t i = 0; i < t->nbarrier; i++)
-        mark_word(&t->work, t->barrier[i]);
+    uint32_t i = 0, n = load_relaxed(&t->nbarrier);
+    do
+        for (; i < n; i++)
+            mark_word(&t->work, t->barrier[i]);
     /* Words that were marked already make no work: work_flush sees it. */
-    t->nbarrier = 0;
+    while (!cas_own(&t->nbarrier, &n, 0));
+}
+
+/* Busy more than once: by a handler, as a rule. */
+static COLD void shade_full(struct thread *t, uintptr_t word)
+{
+    do {
+        if (load_relaxed(&t->busy) > 1) {
+            mark_aside(word);
+            return;
+        }
+        barrier_flush(t);
+    } while (!barrier_note(t, word));
 }
 
 INLINE void shade(struct thread *t, uintptr_t word)
 {
-    if (is_known_marked(word))
-        return;
-    if (unlikely(t->nbarrier == BARRIER_ENTRIES))
-        barrier_flush(t);
-    t->barrier[t->nbarrier++] = word;
+    if (!is_known_marked(word) && unlikely(!barrier_note(t, word)))
+        shade_full(t, word);
 }
 
 void barrier_shade(struct thread *t, uintptr_t word) { shade(t, word); }
@@ -121,13 +137,16 @@ static COLD void shade_unattached(uintptr_t a, uintptr_t b)
 {
     static struct lock lock = LOCK_INIT(RANK_ROOTS);
     static struct work work;
+    struct os_signals was;
     if (!is_marking())
         return;
+    os_signals_hold(&was);
     lock_take(&lock);
     mark_word(&work, a);
     mark_word(&work, b);
     work_flush(&work);
     lock_drop(&lock);
+    os_signals_release(&was);
 }
 
 void barrier_answer(void **slot, void *value)

@@ -31,6 +31,7 @@ struct work {
     uint64_t scan_work;             /* bytes scanned, not yet credited */
     bool flushed;                   /* gave work to others since asked */
     bool checking;                  /* second marking (gccheckmark) */
+    bool aside;                     /* takes no buffers: mark_aside */
     uint32_t slow;                  /* DESC_PAGED then: all by themselves */
     uintptr_t parent;               /* object being scanned; 0: a root */
 };
@@ -85,10 +86,11 @@ struct thread {
     struct os_held *traced;    /* so it is held by tracing */
     struct os_stack stack;
     uintptr_t saved_sp;        /* while BLOCKED */
+    uintptr_t saved_alt_hi;
     uintptr_t held_sp;         /* of the last handshake */
     uintptr_t saved_regs[SAVED_REGS];
     struct work work;
-    uint32_t nbarrier;
+    _Atomic uint32_t nbarrier; /* handlers add to it: barrier.c */
     uintptr_t barrier[BARRIER_ENTRIES];
     int64_t assist_debt;       /* bytes allocated and not paid for */
     uint64_t assist_ns, seen_cycle;
@@ -136,6 +138,8 @@ int thread_attach(void);
 void thread_detach(struct thread *, bool by_call);
 /* The caller's frame is published; it stays off the heap until end. */
 void thread_block_begin(struct thread *);
+/* As os_alternate_end. */
+uintptr_t thread_alternate_end(const struct thread *, uintptr_t sp);
 void thread_block_at(struct thread *, uintptr_t sp, const uintptr_t *regs,
                      int n);
 void thread_block_end(struct thread *);
@@ -185,6 +189,7 @@ struct hand {
     struct thread *thread;     /* NULL: a thread that never called us */
     uintptr_t sp;
     uintptr_t lo, hi;          /* its own stack; sp may be on another */
+    uintptr_t alt_hi;          /* end of the alternate one; 0: not there */
     const struct os_context *context; /* interrupted by a signal, or NULL */
     uintptr_t tp;
     const uintptr_t *regs;

@@ -152,6 +152,8 @@ static void hand_outside(struct hand *h) {}
  * has answered a handshake, those that were inside have left. */
 void cycle_fork_prepare(struct thread *t)
 {
+    struct os_signals was;
+    os_signals_hold(&was);
     if (t)
         thread_lock(t, &col.lock);
     else
@@ -163,6 +165,7 @@ void cycle_fork_prepare(struct thread *t)
     if (t)
         thread_block_end(t);
     lock_take(&threads.lock); /* free: who would take it waits at the gate */
+    os_signals_release(&was);
 }
 
 static void open_gate(void)

@@ -32,22 +32,30 @@ static struct {
 
 static void hand_nothing(struct hand *h) {}
 
+/* A handler on the alternate stack: what it interrupted is there, or where the
+ * thread left its own stack. */
+static void restart_alternate(const struct hand *h)
+{
+    struct os_context c = {.frame_lo = h->sp, .frame_hi = h->alt_hi};
+    uintptr_t outer = os_outer_sp(&c, h->lo, h->hi);
+    barrier_restart_frames(h->sp, h->alt_hi);
+    if (outer)
+        barrier_restart_frames(outer, h->hi);
+}
+
 /* H1: answering is all there is to it, but for stores that were interrupted
- * between their check and their store. */
+ * between their check and their store.  A thread that answers from inside us
+ * may be there by a handler that interrupted such a store. */
 static void hand_barrier_on(struct hand *h)
 {
     const struct os_context *c = h->context;
-    if (!c)
-        return; /* it answers from inside us: no such store is under way */
-    if (h->sp >= h->lo && h->sp < h->hi)
+    if (h->sp - h->lo < h->hi - h->lo)
         barrier_restart_frames(h->sp, h->hi);
-    if (c->frame_lo)
+    else if (h->alt_hi)
+        restart_alternate(h);
+    if (c && c->frame_lo)
         barrier_restart_frames(c->frame_lo, c->frame_hi);
 }
-
-/* A signal may have hit the allocation's fast path, directly or under a
- * handler of the program's: the slot at cur must stay. */
-static bool interrupted(const struct hand *h) { return h->context; }
 
 /* H2: from here on this thread is black: its stack is scanned, what it
  * allocates is marked. */
@@ -56,7 +64,9 @@ static void hand_black(struct hand *h)
     struct thread *t = h->thread;
     if (t) {
         barrier_flush(t);
-        cache_retire(&t->cache, interrupted(h), true);
+        /* The slot at cur stays: a signal may have hit the allocation's fast
+         * path, directly or under a handler that then came here by a store. */
+        cache_retire(&t->cache, true, true);
         t->cache.black = true;
         t->seen_cycle = load_relaxed(&gc.cycle);
         t->assist_debt = 0;
@@ -92,7 +102,7 @@ static void hand_retire(struct hand *h)
     struct thread *t = h->thread;
     if (!t)
         return;
-    cache_retire(&t->cache, interrupted(h), false);
+    cache_retire(&t->cache, true, false);
     t->cache.black = false;
     t->cache.gen = load_relaxed(&heap.gen);
 }

@@ -118,17 +118,23 @@ static void on_signal(struct os_context *c)
         return;
     }
     struct hand h = {.sp = c->sp,
+                     .alt_hi = c->on_alternate ? c->frame_hi : 0,
                      .regs = c->regs,
                      .nregs = c->nregs,
                      .context = c};
     answer(t, &h);
 }
 
+/* A handler of the program must not run in between: it would store into what
+ * is being flushed, or while the thread counts as held. */
 NOINLINE void handshake_answer(struct thread *t)
 {
     uintptr_t regs[SAVED_REGS] = {0};
+    struct os_signals was;
     save_registers(regs);
+    os_signals_hold(&was);
     struct hand h = {.sp = stack_pointer(),
+                     .alt_hi = thread_alternate_end(t, stack_pointer()),
                      .regs = regs,
                      .nregs = SAVED_REGS};
     do {
@@ -137,6 +143,7 @@ NOINLINE void handshake_answer(struct thread *t)
         answer(t, &h);
         fence_signal();
     } while (load_relaxed(&t->pending));
+    os_signals_release(&was);
 }
 
 /* ---- The collector's side ---------------------------------------------- */
@@ -149,6 +156,7 @@ static bool answer_for(struct thread *t, uint32_t n)
         return false;
     struct hand h = {.thread = t,
                      .sp = t->saved_sp,
+                     .alt_hi = t->saved_alt_hi,
                      .lo = t->stack.lo,
                      .hi = t->stack.hi,
                      .tp = t->stack.tp,

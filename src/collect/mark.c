@@ -88,6 +88,14 @@ RACY void mark_word(struct work *w, uintptr_t word)
     mark_one(w, os_checker ? os_checker_defined(word) : word);
 }
 
+void mark_aside(uintptr_t word)
+{
+    struct work none = {.aside = true};
+    mark_word(&none, word);
+    if (none.flushed)
+        store_seq(&gc.overflow, true); /* after the mark, for all to see */
+}
+
 static RACY NOINLINE void mark_range_checked(struct work *w, uintptr_t lo,
                                              uintptr_t hi)
 {

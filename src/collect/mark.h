@@ -89,6 +89,23 @@ INLINE RACY bool is_known_marked(uintptr_t a)
     return load_relaxed(&heap.bits[page].w[slot >> 6].mark) & slot_bit(slot);
 }
 
+/* An entry for a word that is to be marked; false: there is none.  A handler
+ * between the two steps takes another entry, and none is read meanwhile. */
+INLINE RACY bool barrier_note(struct thread *t, uintptr_t word)
+{
+    uint32_t n = load_relaxed(&t->nbarrier);
+    do
+        if (unlikely(n == BARRIER_ENTRIES))
+            return false;
+    while (unlikely(!cas_own(&t->nbarrier, &n, n + 1)));
+    t->barrier[n] = word;
+    return true;
+}
+
+/* mark.c: marks what the word points to without a work buffer, as if that had
+ * been dropped (gc.overflow).  Takes no lock: for handlers of the program. */
+void mark_aside(uintptr_t word);
+
 INLINE RACY void mark_one(struct work *w, uintptr_t a)
 {
     uintptr_t off = a - heap.base;

@@ -56,7 +56,7 @@ static struct work_buffer *line_take(void)
 
 static COLD bool make_fresh(struct work *w)
 {
-    struct work_buffer *b = work_buffer_take();
+    struct work_buffer *b = w->aside ? NULL : work_buffer_take();
     if (!b)
         return false;
     if (w->fresh) {

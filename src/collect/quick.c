@@ -4,6 +4,7 @@
  *   enter; shade old, shade new; store; leave         -> NULL: done
  *      |                                    '- asked  -> barrier_answer
  *      '- no record, gate shut, buffer full           -> barrier_store_slow
+ *         (what was noted by then is noted twice)
  *
  * This file is compiled without vector registers, and calls nothing: so its
  * caller (sequence.c) has none to save.  What is left to do, it calls then.
@@ -16,10 +17,9 @@
 typedef void (*rest_fn)(void **slot, void *value);
 rest_fn barrier_quick(void **slot, void *value);
 
-INLINE RACY void note(struct thread *t, uintptr_t word)
+INLINE RACY bool note(struct thread *t, uintptr_t word)
 {
-    if (!is_known_marked(word))
-        t->barrier[t->nbarrier++] = word;
+    return is_known_marked(word) || barrier_note(t, word);
 }
 
 __attribute__((used)) RACY rest_fn barrier_quick(void **slot, void *value)
@@ -29,12 +29,10 @@ __attribute__((used)) RACY rest_fn barrier_quick(void **slot, void *value)
         return barrier_store_slow;
     store_relaxed(&t->busy, 1);
     fence_signal();
-    bool room = t->nbarrier + 2 <= BARRIER_ENTRIES
-             && !load_relaxed(&thread_gate);
-    if (room && load_relaxed(&gc.marking) && !knobs.nobarrier) {
-        note(t, (uintptr_t)load_relaxed(slot));
-        note(t, (uintptr_t)value);
-    }
+    bool room = !load_relaxed(&thread_gate);
+    if (room && load_relaxed(&gc.marking) && !knobs.nobarrier)
+        room = note(t, (uintptr_t)load_relaxed(slot)) &&
+               note(t, (uintptr_t)value);
     if (room)
         store_release(slot, value);
     fence_signal();

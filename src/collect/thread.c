@@ -11,7 +11,8 @@
  *
  * Invariants: busy and pending are touched by their thread alone (and by
  * handlers that run on it).  A thread that waits for threads.lock waits
- * BLOCKED, so the holder's handshake never waits for it.
+ * BLOCKED, so the holder's handshake never waits for it.  While it waits so
+ * inside of us, no handler of the program runs on it: that could store.
  * Lock: threads.lock for the list.
  */
 #include <errno.h>
@@ -66,10 +67,8 @@ static void unlink_thread(struct thread *t)
     threads.n--;
 }
 
-int thread_attach(void)
+static int attach(void)
 {
-    if (thread_self)
-        return 0;
     struct os_stack stack;
     if (os_stack_self(&stack))
         return ENOMEM;
@@ -98,7 +97,19 @@ int thread_attach(void)
     return 0;
 }
 
-void thread_detach(struct thread *t, bool by_call)
+/* A store by a handler of the program must not begin it anew. */
+int thread_attach(void)
+{
+    struct os_signals was;
+    if (thread_self)
+        return 0;
+    os_signals_hold(&was);
+    int e = thread_self ? 0 : attach();
+    os_signals_release(&was);
+    return e;
+}
+
+static void detach(struct thread *t, bool by_call)
 {
     t->busy++;
     thread_lock(t, &threads.lock);
@@ -115,6 +126,14 @@ void thread_detach(struct thread *t, bool by_call)
     was_detached = by_call;
     if (by_call)
         os_exit_disarm();
+}
+
+void thread_detach(struct thread *t, bool by_call)
+{
+    struct os_signals was;
+    os_signals_hold(&was);
+    detach(t, by_call);
+    os_signals_release(&was);
 }
 
 static void thread_exit(void *arg)
@@ -155,10 +174,18 @@ COLD void thread_wait_at_gate(struct thread *t)
 
 /* ---- Blocking ---------------------------------------------------------- */
 
+/* As a rule the thread is on its own stack, and there is nothing to ask. */
+uintptr_t thread_alternate_end(const struct thread *t, uintptr_t sp)
+{
+    bool own = sp - t->stack.lo < t->stack.hi - t->stack.lo;
+    return own ? 0 : os_alternate_end(sp);
+}
+
 /* From here on the collector may answer for it.  If it was asked before, it is
  * told so, rather than that it finds out by looking. */
 static void blocked(struct thread *t)
 {
+    t->saved_alt_hi = thread_alternate_end(t, t->saved_sp);
     store_seq(&t->state, THREAD_BLOCKED);
     if (likely(!load_seq(&t->pending)))
         return;
@@ -198,14 +225,19 @@ void thread_lock(struct thread *t, struct lock *l)
 {
     if (lock_try(l))
         return;
+    struct os_signals was;
+    os_signals_hold(&was);
     thread_block_begin(t);
     lock_take(l);
     thread_block_end(t);
+    os_signals_release(&was);
 }
 
 void thread_wait(struct thread *t, _Atomic uint32_t *w, uint32_t v,
                  uint64_t ns)
 {
+    struct os_signals was;
+    os_signals_hold(&was);
     thread_block_begin(t);
     os_wait(w, v, ns);
     thread_block_end(t);
@@ -216,6 +248,7 @@ void thread_wait(struct thread *t, _Atomic uint32_t *w, uint32_t v,
         os_wait(&thread_gate, 1, UINT64_MAX);
         thread_block_end(t);
     }
+    os_signals_release(&was);
 }
 
 /* ---- fork -------------------------------------------------------------- */

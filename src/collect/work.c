@@ -258,6 +258,8 @@ static void swap(struct work *w)
 /* Room for one more in w->in; false: no memory for a buffer. */
 static COLD bool make_room(struct work *w)
 {
+    if (unlikely(w->aside))
+        return false;
     if (!w->in)
         return start(w, work_buffer_take);
     swap(w);

@@ -152,6 +152,17 @@ int os_signal_number(void);
  * signal through. */
 void os_signal_unblock(void);
 
+/* From hold to release no handler of the program runs on this thread, but for
+ * faults; ours does.  Pairs nest.  [signal] */
+struct os_signals {
+    uint64_t set[16];
+};
+void os_signals_hold(struct os_signals *was);
+void os_signals_release(const struct os_signals *was);
+/* Where the alternate stack of this thread ends, if sp is on it; else 0.
+ * [signal] */
+uintptr_t os_alternate_end(uintptr_t sp);
+
 /* Holds a thread that blocks our signal, by the tracing interface: its context
  * and thread pointer, or NULL where that is not allowed.  About 100 us.  One
  * thread of ours at a time may do this. */

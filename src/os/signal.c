@@ -63,6 +63,35 @@ int os_signal_thread(int tid)
     return (int)-r;
 }
 
+/* ---- The program's ----------------------------------------------------- */
+
+_Static_assert(sizeof(sigset_t) <= sizeof(struct os_signals), "room for a set");
+
+void os_signals_hold(struct os_signals *was)
+{
+    static const int through[] = {SIGURG, SIGSEGV, SIGBUS, SIGILL,
+                                  SIGFPE, SIGTRAP, SIGSYS};
+    sigset_t most;
+    sigfillset(&most);
+    for (size_t i = 0; i < COUNT(through); i++)
+        sigdelset(&most, through[i]);
+    pthread_sigmask(SIG_BLOCK, &most, (sigset_t *)was);
+}
+
+void os_signals_release(const struct os_signals *was)
+{
+    pthread_sigmask(SIG_SETMASK, (const sigset_t *)was, NULL);
+}
+
+uintptr_t os_alternate_end(uintptr_t sp)
+{
+    stack_t s;
+    if (sigaltstack(NULL, &s) != 0 || s.ss_flags & SS_DISABLE ||
+        sp - (uintptr_t)s.ss_sp >= s.ss_size)
+        return 0;
+    return (uintptr_t)s.ss_sp + s.ss_size;
+}
+
 /* ---- Receiving --------------------------------------------------------- */
 
 #if defined(__x86_64__)

@@ -2,8 +2,8 @@
  *
  *   interval timer (1 ms) --> whoever runs
  *   storm thread: SIGUSR1 --> each mover, again and again
- *        their handlers look at heap objects, dawdle, and are interrupted by
- *        the collector's signal while they do
+ *        their handlers look at heap objects, or move pointers to some,
+ *        dawdle, and are interrupted by the collector's signal while they do
  *
  * The movers (moves.h) notice what is lost.  A handler that runs for whole
  * cycles makes the rare case common: the thread was in the middle of an
@@ -17,6 +17,7 @@ static _Atomic uint64_t handled;
 static _Atomic int storm_stop;
 static _Atomic unsigned handler_spin;
 static Canary *looked_at;
+static int mover_alternate;
 
 static void on_storm(int sig)
 {
@@ -70,10 +71,13 @@ static void timer(long us)
     CHECK_EQ(setitimer(ITIMER_REAL, &t, NULL), 0);
 }
 
-/* A mover with an alternate stack of the usual size, a guard page below. */
+/* A mover with an alternate stack of the usual size, a guard page below.  The
+ * frames of code under a sanitizer are several times as large. */
 static void *alternate(void)
 {
     size_t size = (size_t)sysconf(_SC_SIGSTKSZ), page = 4096;
+
+    size *= SANITIZED ? 4 : 1;
     char *p = mmap(NULL, size + page, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     stack_t s = {.ss_sp = p + page, .ss_size = size};
@@ -130,6 +134,101 @@ static void under_storm(double seconds, int on_alternate, int long_handlers)
     CHECK(handled > 100);
 }
 
+/* ---- Handlers that store ------------------------------------------------ */
+
+/* A thread's canaries that only its handlers move, between two boxes. */
+static _Thread_local Box *hand_box;
+static _Thread_local uint64_t hand_ids[2][SLOTS];
+static _Thread_local uint64_t hand_state, hand_moves;
+
+static unsigned hand_pick(unsigned n)
+{
+    hand_state = hand_state * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(hand_state >> 33) % n;
+}
+
+static Canary **hand_slot(unsigned place)
+{
+    Box *b = hand_box;
+
+    if (place >= SLOTS)
+        b = LOAD(&b->more);
+    return &b->slot[place % SLOTS];
+}
+
+/* By turns few stores, and more than a thread's buffer of shaded words has
+ * room for. */
+static void on_store(int sig)
+{
+    int saved = errno;
+
+    if (hand_box)
+        for (unsigned n = hand_pick(8) ? 3 : 300; n; n--) {
+            unsigned from = hand_pick(2 * SLOTS), to = hand_pick(2 * SLOTS);
+            uint64_t *idf = &hand_ids[from / SLOTS][from % SLOTS];
+            uint64_t *idt = &hand_ids[to / SLOTS][to % SLOTS], id = *idf;
+            Canary *c = LOAD(hand_slot(from));
+            canary_is(c, id);
+            STORE(hand_slot(from), LOAD(hand_slot(to)));
+            STORE(hand_slot(to), NULL);
+            for (unsigned i = hand_pick(200); i; i--)
+                __asm__ volatile("");
+            STORE(hand_slot(to), c);
+            *idf = *idt;
+            *idt = id;
+            hand_moves++;
+        }
+    handled++;
+    errno = saved;
+}
+
+static void *work_handled(void *n)
+{
+    Box *b = sc_new(Box);
+
+    if (mover_alternate)
+        alternate();
+    STORE(&b->more, sc_new(Box));
+    for (unsigned i = 0; i < 2 * SLOTS; i++) {
+        Box *in = i < SLOTS ? b : LOAD(&b->more);
+        hand_ids[i / SLOTS][i % SLOTS] = i + 1;
+        STORE(&in->slot[i % SLOTS], canary_new(i + 1));
+    }
+    hand_state = (uintptr_t)b;
+    hand_box = b;
+    work(n);
+    CHECK(hand_moves > 10);
+    hand_box = NULL;
+    return NULL;
+}
+
+static void under_stores(double seconds, int on_alternate)
+{
+    pthread_t s;
+    struct sigaction a = {.sa_handler = on_store,
+                          .sa_flags = SA_RESTART};
+
+    sigemptyset(&a.sa_mask);
+    sigaddset(&a.sa_mask, SIGUSR1);
+    sigaddset(&a.sa_mask, SIGALRM);
+    a.sa_flags |= on_alternate ? SA_ONSTACK : 0;
+    CHECK_EQ(sigaction(SIGUSR1, &a, NULL), 0);
+    CHECK_EQ(sigaction(SIGALRM, &a, NULL), 0);
+    handler_spin = 1; /* the storm does not wait for cycles */
+    mover_alternate = on_alternate;
+    mover_main = work_handled;
+    movers_start(seconds);
+    timer(1000);
+    s = spawn(storm, NULL);
+    while (test_clock() < stop_at)
+        usleep(10000);
+    storm_stop = 1;
+    pthread_join(s, NULL);
+    timer(0);
+    movers_join();
+    CHECK(handled > 100);
+}
+
 TEST_BOTH(storm, 60) { under_storm(1.2, 0, 0); }
 TEST_BOTH(storm_alternate, 60) { under_storm(1.2, 1, 0); }
 TEST_BOTH(storm_of_allocation, 60)
@@ -143,6 +242,8 @@ TEST_BOTH(long_handlers_in_allocation, 60)
     under_storm(1, 0, 1);
 }
 TEST_BOTH(long_handlers, 60) { under_storm(1.5, 0, 1); }
+TEST_BOTH(storm_of_stores, 60) { under_stores(1.5, 0); }
+TEST_BOTH(storm_of_stores_alternate, 60) { under_stores(1.5, 1); }
 TEST_BOTH(long_handlers_alternate, 60) { under_storm(1.2, 1, 1); }
 
 /* ---- Our signal is the program's as well ------------------------------- */
