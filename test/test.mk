@@ -19,7 +19,8 @@
 #   links: lib -rdynamic       words with a dash go to the linker
 # What is not said is "lib".  test/shell/*.sh are run with the directory of
 # the libraries as $1: 0 passed, 77 skipped, else failed.  test/cc/golden,
-# test/cc/programs and test/family/run are scripts that count their own.
+# test/cc/programs, test/family/run and test/misuse/run are scripts that count
+# their own.
 
 TEST_DIRS := os base page heap malloc collect obs api cc torture crash bench
 T         ?=
@@ -44,7 +45,8 @@ wanted    = $(if $(T),$(foreach f,$(1),$(if $(findstring $(T),$(f)),$(f))),$(1))
 src_of    = $(call wanted,$(sort $(foreach d,$(1),$(wildcard test/$(d)/*.c))))
 TEST_SRC  := $(call src_of,$(TEST_DIRS))
 TEST_SH   := $(call wanted,$(sort $(wildcard test/shell/*.sh)) \
-            $(if $(RUN),,test/cc/golden test/cc/programs test/family/run) \
+            $(if $(RUN),,test/cc/golden test/cc/programs test/family/run \
+            test/misuse/run) \
             tools/lint)
 TEST_BIN  := $(TEST_SRC:%.c=$(OUT)/%)
 

@@ -6,7 +6,7 @@
  *
  * Lock: begin.lock, for the first call only.
  */
-#include "malloc.h"
+#include "secure.h"
 
 static struct {
     struct lock lock;
@@ -18,6 +18,7 @@ static struct {
 static void fork_prepare(void)
 {
     tcache_lock();
+    secure_lock();
     mcentral_lock_all();
     mheap_lock();
     page_lock();
@@ -30,6 +31,7 @@ static void fork_parent(void)
     page_unlock();
     mheap_unlock();
     mcentral_unlock_all();
+    secure_unlock();
     tcache_unlock();
 }
 
@@ -39,6 +41,7 @@ static void fork_child(void)
     page_reset_locks();
     mheap_reset_lock();
     mcentral_reset_locks();
+    secure_fork_child();
     os_ranges_fork_child();
     give_fork_child();
     info_fork_child();
@@ -64,8 +67,10 @@ static COLD bool begin_now(void)
         os_start_time();
         knobs.misuseabort = 1; /* unlike a collected heap's */
         read_knobs();
-        if (!arena_init() && !mheap_init())
+        if (!arena_init() && !mheap_init()) {
+            secure_begin();
             store_release(&begin.up, true);
+        }
     }
     lock_drop(&begin.lock);
     return begin.up;
@@ -83,8 +88,10 @@ __attribute__((constructor)) static void hook(void)
     if (!mbegin())
         return;
     read_knobs();
+    secure_begin();
     tcache_hook_exit();
     os_atfork(fork_prepare, fork_parent, fork_child);
     info_open();
     store_release(&begin.hooked, true);
+    secure_hook();
 }

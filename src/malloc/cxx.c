@@ -85,15 +85,21 @@ NEW_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t,
 #define DELETE(name, ...)                                             \
     SC_API void name(void *p, ##__VA_ARGS__);                         \
     SC_API void name(void *p, ##__VA_ARGS__) { free(p); }
+#define DELETE_SIZED(name, ...)                                       \
+    SC_API void name(void *p, size_t n, ##__VA_ARGS__);               \
+    SC_API void name(void *p, size_t n, ##__VA_ARGS__)                \
+    {                                                                 \
+        family_delete(p, n);                                          \
+    }
 DELETE(_ZdlPv)
 DELETE(_ZdaPv)
-DELETE(_ZdlPvm, size_t n)
-DELETE(_ZdaPvm, size_t n)
+DELETE_SIZED(_ZdlPvm)
+DELETE_SIZED(_ZdaPvm)
 DELETE(_ZdlPvRKSt9nothrow_t, nothrow t)
 DELETE(_ZdaPvRKSt9nothrow_t, nothrow t)
 DELETE(_ZdlPvSt11align_val_t, align_val a)
 DELETE(_ZdaPvSt11align_val_t, align_val a)
-DELETE(_ZdlPvmSt11align_val_t, size_t n, align_val a)
-DELETE(_ZdaPvmSt11align_val_t, size_t n, align_val a)
+DELETE_SIZED(_ZdlPvmSt11align_val_t, align_val a)
+DELETE_SIZED(_ZdaPvmSt11align_val_t, align_val a)
 DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, align_val a, nothrow t)
 DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, align_val a, nothrow t)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "family.h"
+#include "secure.h"
 
 /* ---- malloc ------------------------------------------------------------ */
 
@@ -27,13 +28,28 @@ INLINE void *unmark(void *p)
     return p;
 }
 
-static NOINLINE void *slow_small(unsigned class)
+/* The hardened mode, in which all bins are empty. */
+COLD void *family_secure(size_t n, size_t align, bool *zero)
+{
+    void *p;
+    do
+        p = secure_malloc(n, align, zero);
+    while (!p && give_emergency());
+    pressure_relieve();
+    return p ? p : no_memory();
+}
+
+static NOINLINE void *slow_small(unsigned class, size_t n)
 {
     void *p = NULL;
-    if (mbegin())
+    bool zero;
+    if (mbegin()) {
+        if (unlikely(secure_on))
+            return family_secure(n, 1, &zero);
         do
             p = tcache_fill(class);
         while (!p && give_emergency());
+    }
     pressure_relieve();
     return p ? unmark(p) : no_memory();
 }
@@ -41,27 +57,31 @@ static NOINLINE void *slow_small(unsigned class)
 COLD void *family_large(size_t n, size_t align, bool *zero)
 {
     void *p = NULL;
-    if (n <= PTRDIFF_MAX && mbegin())
+    if (n <= PTRDIFF_MAX && mbegin()) {
+        if (unlikely(secure_on))
+            return family_secure(n, align, zero);
         do
             p = mlarge_new(n, align, zero);
         while (!p && give_emergency());
+    }
     pressure_relieve();
     return p ? p : no_memory();
 }
 
-INLINE void *take(struct bin *b, unsigned class)
+/* n: what was asked for. */
+INLINE void *take(struct bin *b, unsigned class, size_t n)
 {
     void **head = b->head, *p = *head;
     if (unlikely(!p))
-        return slow_small(class);
+        return slow_small(class, n);
     b->head = head + 1;
     return unmark(p);
 }
 
-void *family_class(unsigned class)
+void *family_class(unsigned class, size_t n)
 {
     struct tcache *t = tcache_self;
-    return take(&t->bin[1 + class], class);
+    return take(&t->bin[1 + class], class, n);
 }
 
 static NOINLINE void *malloc_more(size_t n)
@@ -69,7 +89,9 @@ static NOINLINE void *malloc_more(size_t n)
     bool zero;
     if (unlikely(n > SMALL_MAX))
         return family_large(n, 1, &zero);
-    return family_class(size_class(n + !n));
+    if (likely(n > 16 * INDEX_MAX)) /* neither 0 nor of the first classes */
+        return family_class(size_class(n), n);
+    return family_class(size_class(n + !n), n);
 }
 
 SC_API void *malloc(size_t n)
@@ -89,19 +111,26 @@ SC_API void *malloc(size_t n)
 
 /* ---- free -------------------------------------------------------------- */
 
-static NOINLINE void spill(void *p)
+/* In the hardened mode all bins are full.  n: as with put. */
+static NOINLINE void spill(void *p, size_t n)
 {
+    if (unlikely(secure_on)) {
+        secure_free(n == ANY_SIZE ? "free" : "delete", p, n);
+        return;
+    }
     unsigned class = bin_class(mheap.desc[arena_page((uintptr_t)p)].bin);
     ((void **)p)[MARK_WORD] = free_mark();
     tcache_spill(class, p);
 }
 
-static COLD void free_large(const char *who, void *p)
+static COLD void free_large(const char *who, void *p, size_t n)
 {
     struct mblock b;
     if (!p)
         return;
-    if (mblock_find((uintptr_t)p, &b) == FOUND_LARGE)
+    if (unlikely(secure_on))
+        secure_free(who, p, n);
+    else if (mblock_find((uintptr_t)p, &b) == FOUND_LARGE)
         mlarge_free(b.span);
     else
         wrong_free(who, p);
@@ -130,12 +159,13 @@ INLINE const struct mdesc *small_block(void *p)
     return likely(rest < d->magic) ? d : NULL;
 }
 
-INLINE void put(const struct mdesc *d, void *p)
+/* n: bytes that the caller of delete says it has, else ANY_SIZE. */
+INLINE void put(const struct mdesc *d, void *p, size_t n)
 {
     struct bin *b = bin_at(tcache_self, d->bin);
     void **head = b->head;
     if (unlikely(head == b->floor)) {
-        spill(p);
+        spill(p, n);
         return;
     }
     ((void **)p)[MARK_WORD] = free_mark();
@@ -143,31 +173,35 @@ INLINE void put(const struct mdesc *d, void *p)
     b->head = head - 1;
 }
 
-static COLD void free_marked(const char *who, void *p)
+static COLD void free_marked(const char *who, void *p, size_t n)
 {
     struct mblock b;
-    if (mblock_find((uintptr_t)p, &b) == FOUND_SMALL && is_free(&b))
+    if (unlikely(secure_on))
+        secure_free(who, p, n);
+    else if (mblock_find((uintptr_t)p, &b) == FOUND_SMALL && is_free(&b))
         wrong_free(who, p);
     else
-        put(small_block(p), p);
+        put(small_block(p), p, n);
 }
 
-INLINE void free_as(const char *who, void *p)
+INLINE void free_as(const char *who, void *p, size_t n)
 {
     const struct mdesc *d = small_block(p);
     if (unlikely(!d))
-        free_large(who, p);
+        free_large(who, p, n);
     else if (has_mark(p))
-        free_marked(who, p);
+        free_marked(who, p, n);
     else
-        put(d, p);
+        put(d, p, n);
 }
 
-SC_API void free(void *p) { free_as("free", p); }
+SC_API void free(void *p) { free_as("free", p, ANY_SIZE); }
+void family_delete(void *p, size_t n) { free_as("delete", p, n); }
 
 /* ---- Sizes ------------------------------------------------------------- */
 
-/* Usable bytes of the block; 0 after saying what is wrong. */
+/* Usable bytes of the block; 0 after saying what is wrong.  Not in the hardened
+ * mode, in which the door is secure_size. */
 size_t family_size(const char *who, void *p, struct mblock *b)
 {
     enum mfound found = mblock_find((uintptr_t)p, b);
@@ -213,10 +247,12 @@ SC_API void *realloc(void *p, size_t n)
         return malloc(n);
     if (unlikely(n > PTRDIFF_MAX))
         return no_memory();
+    if (unlikely(secure_on))
+        return secure_realloc(p, n);
     if (!family_size("realloc", p, &b))
         return NULL;
     if (!n) {
-        free_as("realloc", p);
+        free_as("realloc", p, ANY_SIZE);
         return NULL;
     }
     if (fits(&b, n))

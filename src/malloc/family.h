@@ -27,7 +27,12 @@ size_t malloc_usable_size(void *p);
 
 /* Not less than n bytes with pages of their own, or NULL and ENOMEM. */
 void *family_large(size_t n, size_t align, bool *zero);
-void *family_class(unsigned class);
+/* A block of that class for n bytes. */
+void *family_class(unsigned class, size_t n);
+void *family_secure(size_t n, size_t align, bool *zero);
+/* free, for who says how many bytes p has: that is looked at only in the
+ * hardened mode. */
+void family_delete(void *p, size_t n);
 size_t family_size(const char *who, void *p, struct mblock *);
 
 #endif

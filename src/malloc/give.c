@@ -19,8 +19,9 @@
 #define KEEP_LEAST MIB(1)
 #define TICK_NS 1000000000ull
 #define WORTH 512 /* pages: 4 MiB */
-#define SHARE 100 /* of one processor: 1 % */
-#define CREDIT_NS 60000000ull /* work not done before: at most so much */
+/* At 1 % of a processor; but work of 60 ms that was not done before may be
+ * done at once. */
+#define CREDIT_NS 6000000000ull
 
 static struct {
     _Atomic uint32_t freed;   /* pages since the worker looked */
@@ -28,8 +29,8 @@ static struct {
     _Atomic bool started;
     uint64_t peak[KEEP_SECONDS];
     unsigned at;
-    uint64_t since, worked;   /* time until now bought so much work */
-} give;
+    struct scavenge_duty duty;
+} give = {.duty = {.credit = CREDIT_NS}};
 
 /* No more can have been in use since the last look. */
 static uint64_t use_since(uint32_t freed)
@@ -58,16 +59,6 @@ static uint64_t excess(uint64_t goal)
     return ready > goal ? ready - goal : 0;
 }
 
-/* How long to sleep so that all work since `since` was 1 % of a processor. */
-static uint64_t pause_for(uint64_t worked, uint64_t now)
-{
-    give.worked += worked;
-    if (now - give.since > (give.worked + CREDIT_NS) * SHARE)
-        give.since = now - (give.worked + CREDIT_NS) * SHARE;
-    uint64_t due = give.since + give.worked * SHARE;
-    return due > now ? due - now : 0;
-}
-
 /* For about a second: gives back what is over the goal, in pieces. */
 static void tick(uint64_t goal)
 {
@@ -77,9 +68,9 @@ static void tick(uint64_t goal)
         if (!scavenge_now(min_size(excess(goal), CHUNK_SIZE), true))
             break;
         now = os_now();
-        cpu = pause_for(os_thread_cpu() - cpu, now);
-        if (cpu)
-            os_sleep(min_size(cpu, now < end ? end - now : 1));
+        os_sleep(min_size(scavenge_duty_sleep(&give.duty, now,
+                                              os_thread_cpu() - cpu),
+                          now < end ? end - now : 1));
     }
     if ((now = os_now()) < end)
         os_sleep(end - now);
@@ -129,7 +120,7 @@ static COLD void start(void)
     if (!mbegun() || swap_seq(&give.started, true))
         return;
     store_seq(&give.awake, 1);
-    give.since = os_start_time();
+    give.duty.since = os_start_time();
     if (os_thread_start(work, NULL, "sancai-give"))
         store_seq(&give.started, false);
 }

@@ -182,6 +182,8 @@ void *tcache_fill(unsigned class);
 void tcache_spill(unsigned class, void *p);
 /* p is among the free blocks of some thread; reads racily. */
 bool tcache_holds(unsigned class, const void *p);
+/* No thread has a cache from now on (hardened mode); false: some other has. */
+bool tcache_retire(void);
 /* All of the calling thread's blocks back to their spans. */
 void tcache_flush(void);
 /* Blocks of that class in all caches; reads racily. */

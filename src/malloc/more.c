@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "family.h"
+#include "secure.h"
 
 #define SYSTEM_PAGE KIB(4)
 
@@ -26,10 +27,12 @@ static void *aligned(size_t align, size_t n)
         return malloc(n);
     if (n > PTRDIFF_MAX || align > PTRDIFF_MAX - n)
         return fail(ENOMEM);
+    if (unlikely(secure_on))
+        return family_secure(n, align, &zero);
     if (align <= PAGE_SIZE && n <= SMALL_MAX)
         for (unsigned c = size_class(n + !n); c < SIZE_CLASSES; c++)
             if (!(size_of_class(c) & (align - 1)))
-                return family_class(c);
+                return family_class(c, n);
     return family_large(n + !n, align, &zero);
 }
 
@@ -79,8 +82,12 @@ SC_API void *reallocarray(void *p, size_t n, size_t size)
 
 SC_API size_t malloc_usable_size(void *p)
 {
+    static const char who[] = "malloc_usable_size";
     struct mblock b;
-    return p ? family_size("malloc_usable_size", p, &b) : 0;
+    size_t n;
+    if (unlikely(secure_on))
+        return p && secure_size(who, p, &n) ? n : 0;
+    return p ? family_size(who, p, &b) : 0;
 }
 
 /* ---- Frees that say more ----------------------------------------------- */
@@ -103,6 +110,10 @@ static void free_checked(const char *who, void *p, size_t align, size_t n)
     struct mblock b;
     if (!p)
         return;
+    if (unlikely(secure_on)) {
+        secure_free(who, p, n);
+        return;
+    }
     size_t has = family_size(who, p, &b);
     if (!has)
         return;

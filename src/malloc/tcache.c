@@ -21,7 +21,7 @@
  *
  * Locks: none for the thread's own cache; `caches.lock` for the list of all.
  */
-#include "malloc.h"
+#include "secure.h"
 
 #define WANT_FIRST 4
 #define WANT_BYTES KIB(64) /* as much of one class, where that is enough */
@@ -310,6 +310,17 @@ void tcache_flush(void)
         empty(tcache_self);
 }
 
+bool tcache_retire(void)
+{
+    struct tcache *mine = tcache_self;
+    bool others = caches.all && (caches.all != mine || mine->next);
+    if (others)
+        return false;
+    tcache_flush();
+    tcache_self = &tcache_none;
+    return true;
+}
+
 /* A head and an end that are too far apart are of two arrays: just moving. */
 static bool holds(struct tcache *t, unsigned class, const void *p)
 {
@@ -343,7 +354,7 @@ uint64_t tcache_count(unsigned class)
         n += k <= WANT_MOST ? k : 0; /* else the array is just moving */
     }
     lock_drop(&caches.lock);
-    return n;
+    return n + shelf_count(class);
 }
 
 /* ---- fork -------------------------------------------------------------- */

@@ -201,6 +201,19 @@ bool os_thread_joinable(void);
  * descriptor is still its own).  For threads that ended by themselves. */
 bool os_thread_unjoined(uintptr_t tp, int tid);
 
+/* ---- Faults and callers ------------------------------------------------- */
+
+/* fn is told of an access that faults, if nobody has a handler of SIGSEGV; then
+ * the default action follows. */
+enum os_access { OS_READ, OS_WRITE, OS_ACCESS /* one of both */ };
+void os_fault_init(void (*fn)(uintptr_t, enum os_access));
+/* Return addresses of the callers, innermost first; 0 before prepare, which
+ * may allocate. */
+void os_backtrace_prepare(void);
+int os_backtrace(void **to, int n);
+/* "libfoo.so+0x1234", or the address if no file is mapped there.  [signal] */
+void os_code_name(uintptr_t a, char *to, size_t room);
+
 /* ---- Loaded objects --------------------------------------------------- */
 
 /* Takes stock of the loaded objects; not while threads are held (it takes the

@@ -119,6 +119,13 @@ static inline int ours(void)
     return s && !strcmp(s, "sancai");
 }
 
+/* Ours in its hardened mode. */
+static inline int hardened(void)
+{
+    const char *s = getenv("SANCAI_DEBUG");
+    return ours() && s && strstr(s, "secure");
+}
+
 /* A function that this C library may lack. */
 static inline void *found(const char *name)
 {

@@ -146,7 +146,12 @@ static void take(struct shadow *s, struct block *b, struct input *in)
         enter(s, b, hide(memalign(align, n)), n, align);
         break;
     default:
-        p = hide(n & 1 ? valloc(n) : pvalloc(n));
+        if (n & 1 || !n)
+            p = hide(valloc(n));
+        else { /* whole pages */
+            p = hide(pvalloc(n));
+            n = (n + 4095) & ~(size_t)4095;
+        }
         enter(s, b, p, n, 4096);
         break;
     }

@@ -13,6 +13,7 @@ mkdir -p "$work/src/os" "$work/src/base" "$work/src/page" "$work/include" \
 
 # What knobs.md names of the rest of the tree.
 mkdir -p test && echo >test/check.h
+echo >docs/malloc.md
 echo 'int sc_init, sc_free, sc_set_gc_percent, sc_set_memory_limit;' \
     >include/sancai.h
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Unmodified programs of the distribution do the same with our malloc as with
-# the C library's; those that are not installed are named.
+# the C library's, also with a memory limit and in the hardened mode; those
+# that are not installed are named.
 # $1: directory with libsancai-malloc.so.
 set -u
 build=$(cd "${1:?directory of the build}" && pwd) || exit 1
@@ -23,11 +24,12 @@ same()
     shift
     command -v "$1" >/dev/null || { missing="$missing $1"; return; }
     { "$@"; echo "status $?"; } >want 2>&1 </dev/null
-    for debug in "" clobber; do
-        { LD_PRELOAD=$so SANCAI_MEMLIMIT=${debug:+32MiB} "$@"
+    for with in SANCAI_MEMLIMIT= SANCAI_MEMLIMIT=32MiB \
+        SANCAI_DEBUG=secure=1 SANCAI_DEBUG=secure=1,securesample=20; do
+        { env LD_PRELOAD="$so" "$with" "$@"
           echo "status $?"; } >got 2>&1 </dev/null
         cmp -s want got || {
-            echo "FAILED: $name ${debug:+with a limit}"
+            echo "FAILED: $name with $with"
             diff want got | head -5
             bad=1
         }
