@@ -81,6 +81,10 @@ void sc_cc_fill(void *p, int byte, size_t n);
 
 /* As without sc_cc_; memory is the collected heap's.  sc_cc_free is a hint.
  * What was allocated by the C library is recognised and given back to it. */
+int sc_cc_owns(const void *p); /* an address of the collected heap's */
+int sc_cc_drop(void *p);       /* the hint alone; 0: no address of ours */
+/* Multiples of this may be inside their object: aligned_alloc's. */
+#define SC_CC_ALIGN 32
 void *sc_cc_malloc(size_t n);
 void *sc_cc_calloc(size_t n, size_t size);
 void *sc_cc_realloc(void *p, size_t n);

@@ -30,8 +30,6 @@ void *sc_cc_calloc(size_t n, size_t size)
     return sc_alloc(bytes);
 }
 
-static int is_ours(const void *p) { return p && sc_base(p); }
-
 /* From the C library's heap into ours. */
 static void *adopt(void *p, size_t n)
 {
@@ -44,17 +42,35 @@ static void *adopt(void *p, size_t n)
     return q;
 }
 
+/* p was aligned, and is inside of its object. */
+static void *move(void *p, size_t n)
+{
+    size_t had = sc_cc_malloc_usable_size(p);
+    void *q = sc_alloc(n);
+    if (q)
+        sc_copy(q, p, had < n ? had : n);
+    return q;
+}
+
+static int is_inside(const void *p)
+{
+    if ((uintptr_t)p % SC_CC_ALIGN)
+        return 0;
+    const void *base = sc_base(p);
+    return base && base != p;
+}
+
 void *sc_cc_realloc(void *p, size_t n)
 {
     if (!p)
         return sc_alloc(n);
-    if (!is_ours(p))
+    if (!sc_cc_owns(p))
         return adopt(p, n);
     if (n == 0) {
         sc_cc_free(p);
         return NULL;
     }
-    return sc_realloc(p, n);
+    return is_inside(p) ? move(p, n) : sc_realloc(p, n);
 }
 
 void *sc_cc_reallocarray(void *p, size_t n, size_t size)
@@ -69,16 +85,14 @@ void *sc_cc_reallocarray(void *p, size_t n, size_t size)
 
 void sc_cc_free(void *p)
 {
-    if (is_ours(p))
-        sc_free(sc_base(p));
-    else
+    if (!sc_cc_drop(p))
         free(p);
 }
 
 void *sc_cc_aligned_alloc(size_t align, size_t n)
 {
     uintptr_t p;
-    if (align <= 16)
+    if (align < SC_CC_ALIGN)
         return sc_alloc(n);
     if (n > SIZE_MAX - align || !(p = (uintptr_t)sc_alloc(n + align)))
         return NULL;
@@ -103,7 +117,7 @@ int sc_cc_posix_memalign(void **p, size_t align, size_t n)
 
 size_t sc_cc_malloc_usable_size(void *p)
 {
-    return is_ours(p) ? sc_size(p) - (size_t)((char *)p - (char *)sc_base(p))
+    return sc_cc_owns(p) ? sc_size(p) - (size_t)((char *)p - (char *)sc_base(p))
                       : malloc_usable_size(p);
 }
 
@@ -129,7 +143,7 @@ char *sc_cc_strndup(const char *s, size_t n)
 /* It would reallocate a line of ours by its own realloc. */
 static void line_give_up(char **line, size_t *n)
 {
-    if (!is_ours(*line))
+    if (!sc_cc_owns(*line))
         return;
     sc_store(line, NULL);
     *n = 0;
@@ -149,14 +163,14 @@ ssize_t sc_cc_getdelim(char **line, size_t *n, int end, void *file)
 
 int sc_cc_putenv(char *s)
 {
-    if (is_ours(s))
+    if (sc_cc_owns(s))
         sc_pin(s);
     return putenv(s);
 }
 
 int sc_cc_setvbuf(void *file, char *buffer, int mode, size_t n)
 {
-    if (is_ours(buffer))
+    if (sc_cc_owns(buffer))
         sc_pin(buffer);
     return setvbuf(file, buffer, mode, n);
 }

@@ -190,33 +190,16 @@ SC_API NOINLINE void sc_keep_alive(const void *p)
 
 /* ---- Objects ----------------------------------------------------------- */
 
-/* The part of a thread's own run that was not handed out yet. */
-static bool not_yet_handed_out(uintptr_t a)
-{
-    struct thread *t = thread_self;
-    for (unsigned i = 0; t && i < t->cache.nused; i++) {
-        const struct run *r = cache_run(&t->cache, t->cache.used[i]);
-        if (a >= r->cur && a < r->end)
-            return true;
-    }
-    return false;
-}
-
-static bool find(const void *p, struct object *o)
-{
-    return object_find((uintptr_t)p, o) && !not_yet_handed_out((uintptr_t)p);
-}
-
 SC_API void *sc_base(const void *p)
 {
     struct object o;
-    return find(p, &o) ? (void *)o.base : 0;
+    return api_find(p, &o) ? (void *)o.base : 0;
 }
 
 SC_API size_t sc_size(const void *p)
 {
     struct object o;
-    return find(p, &o) ? align_down(o.size, 16) : 0;
+    return api_find(p, &o) ? align_down(o.size, 16) : 0;
 }
 
 static const struct sc_shape *shape_in(const struct object *o)
@@ -236,7 +219,7 @@ SC_API void *sc_realloc(void *p, size_t n)
     struct object o;
     if (!p)
         return sc_alloc(n);
-    if (!find(p, &o) || (uintptr_t)p != o.base) {
+    if (!api_find(p, &o) || (uintptr_t)p != o.base) {
         misuse("sc_realloc: %p is not the start of an object of the heap; "
                "give a pointer that an allocation function returned.", p);
         errno = EINVAL;
@@ -263,66 +246,7 @@ SC_API void *sc_realloc(void *p, size_t n)
     return to;
 }
 
-/* ---- sc_free: a hint that is checked ----------------------------------- */
-
-static struct meta_pool freed_pool =
-    META_POOL(8 * sizeof(uint64_t), META_SPAN);
-
-/* The span's bitmap of freed slots; NULL: no memory (then the hint is lost). */
-static _Atomic uint64_t *freed_bits(struct span *s)
-{
-    _Atomic uint64_t *have = load_acquire(&s->freed), *none = 0;
-    if (have)
-        return have;
-    _Atomic uint64_t *mine = meta_pool_get(&freed_pool);
-    if (!mine)
-        return 0;
-    memset((void *)mine, 0, 8 * sizeof *mine);
-    if (cas_seq(&s->freed, &none, mine))
-        return mine;
-    meta_pool_put(&freed_pool, (void *)mine);
-    return none;
-}
-
-/* Large memory goes back at once; it reads as zero until it is reclaimed.  Not
- * while marking: its pointers would be lost without having been shaded. */
-static void discard(const struct object *o)
-{
-    if (o->kind != KIND_NOSCAN && load_relaxed(&gc.marking))
-        return;
-    if (o->span->class == CLASS_LARGE && o->size >= MIB(1))
-        os_discard((void *)o->base, o->span->npages * PAGE_SIZE);
-}
-
-static void free_object(struct object *o, const void *p)
-{
-    _Atomic uint64_t *f = freed_bits(o->span);
-    uint64_t bit = slot_bit(o->slot);
-    if (!f)
-        return;
-    if (or_seq(&f[o->slot >> 6], bit) & bit)
-        misuse("sc_free: %p was freed before; free an object once, or leave "
-               "it to the collector. Nothing was changed.", p);
-    else
-        discard(o);
-}
-
-SC_API void sc_free(void *p)
-{
-    struct object o;
-    if (!p)
-        return;
-    struct thread *t = api_enter();
-    if (!t)
-        return;
-    if (!find(p, &o) || ((uintptr_t)p != o.base && !api_may_be_tiny(&o)))
-        misuse("sc_free: %p is not the start of an object of the heap; give "
-               "a pointer that an allocation function returned. Nothing was "
-               "changed.", p);
-    else if (!api_may_be_tiny(&o))
-        free_object(&o, p);
-    thread_leave(t);
-}
+/* ---- Figures ----------------------------------------------------------- */
 
 /* Inside us, like all that takes locks which a handshake's handler takes. */
 SC_API void sc_stats(struct sc_stats *s)

@@ -26,6 +26,12 @@ INLINE bool api_may_be_tiny(const struct object *o)
     return o->kind == KIND_NOSCAN && o->size == 32;
 }
 
+/* ---- free.c ------------------------------------------------------------ */
+
+/* The object that p points into; not one that the calling thread will only
+ * hand out. */
+bool api_find(const void *p, struct object *);
+
 /* ---- misuse (api.c) ---------------------------------------------------- */
 
 /* One line: what, where, what to do; aborts only if misuseabort is set. */

@@ -37,6 +37,20 @@ int main(void)
         puts("posix_memalign of 3");
     if ((uintptr_t)aligned_alloc(64, 64) % 64)
         puts("aligned_alloc");
+    char *wide = aligned_alloc(64, 64);
+    for (int i = 0; i < 64; i++)
+        wide[i] = (char)i;
+    for (size_t room = 128; room <= 1 << 16; room *= 2) {
+        wide = realloc(wide, room);
+        for (int i = 0; i < 64; i++)
+            if (wide[i] != i)
+                puts("realloc of aligned_alloc");
+    }
+    free(wide);
+    errno = 7;
+    free(aligned_alloc(256, 10));
+    if (errno != 7)
+        puts("free and errno");
     if (calloc(SIZE_MAX / 2, 3) || errno != ENOMEM)
         puts("calloc");
     if (malloc_usable_size(v) < 5000 * sizeof *v)
