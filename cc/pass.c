@@ -30,6 +30,8 @@ static void option_read(struct options *o, const char *word)
         o->json = true;
     else if (!strcmp(word, "check"))
         o->check = true;
+    else if (!strcmp(word, "later"))
+        o->later = true;
     else if (!strcmp(word, "debug"))
         o->keep_debug = true;
     else if (!strcmp(word, "call"))
@@ -138,11 +140,13 @@ const char *pass_early(LLVMModuleRef m)
                      .layout = LLVMGetModuleDataLayout(m)};
     options_read(&u.options);
     LLVMContextSetDiscardValueNames(u.context, 0);
+    LLVMMemoryBufferRef first = embed_begin(&u);
     LLVMSetIsNewDbgInfoFormat(m, 0);
     work(&u);
     if (u.options.check)
         stop_optimiser(&u);
     LLVMSetIsNewDbgInfoFormat(m, 1);
+    embed_end(&u, first);
     if (!u.options.keep_debug)
         LLVMStripModuleDebugInfo(m);
     if (u.options.time)

@@ -268,7 +268,7 @@ static void local_report(struct build *b, const struct node *n)
                                : need_text("%s escapes to heap", name),
             flow_text(b, n->flow, p, why, name), true);
         need_free(why);
-        if (!strcmp(note, NOTE_NOESCAPE))
+        if (!strcmp(note, NOTE_NOESCAPE) && !b->unit->options.later)
             unit_error(b->unit, p, "%s escapes, but is declared SC_NOESCAPE",
                        name);
     } else if (n->outstays) {

@@ -36,6 +36,7 @@ struct options {
     bool keep_debug;
     bool call;      /* stores with barriers stay calls */
     bool nobarrier; /* none are made: to measure what they cost */
+    bool later;     /* the whole program is looked at when it is linked */
     bool time;      /* tell how long it took */
     int report_fd;
 };
@@ -230,5 +231,11 @@ LLVMValueRef target_origin(LLVMValueRef);
 bool target_is_private(LLVMValueRef);
 /* place.c, after the last optimisation: stores without a call. */
 void place_all(struct unit *);
+
+/* ---- embed.c ----------------------------------------------------------- */
+
+/* The module as it is now, if it is to be kept; in the object at the end. */
+LLVMMemoryBufferRef embed_begin(struct unit *);
+void embed_end(struct unit *, LLVMMemoryBufferRef);
 
 #endif

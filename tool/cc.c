@@ -13,9 +13,10 @@
  * Exit codes: clang's.  With --check: 0 nothing dangles, 1 something does, 2
  * that can't be told (wrong words, broken source, no clang).
  */
-#include "tool.h"
+#include "cc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,25 +24,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <sancai_cc.h>
-
 #include "../cc/pass.h"
 
-struct words {
-    const char **at;
-    size_t n, room;
-};
-
-struct cc {
-    const char *clang, *plugin;
-    struct words clangs;   /* words for clang, sources among them */
-    bool *is_source;       /* of each of these */
-    size_t nsources;
-    bool check, json, debug, zero, no_code, no_link, call, nobarrier;
-    int m, report;         /* the file in memory, or 0 */
-};
-
-static void word_add(struct words *w, const char *word)
+void word_add(struct words *w, const char *word)
 {
     if (w->n == w->room) {
         w->room = w->room ? 2 * w->room : 64;
@@ -50,7 +35,7 @@ static void word_add(struct words *w, const char *word)
     w->at[w->n++] = word;
 }
 
-static char *text(const char *fmt, ...)
+char *text(const char *fmt, ...)
 {
     char *s;
     va_list list;
@@ -77,7 +62,7 @@ static int version_of(const char *clang)
     return major;
 }
 
-static bool in_path(const char *name)
+bool cc_in_path(const char *name)
 {
     const char *path = getenv("PATH");
     char *all = text("%s", path ? path : "/usr/bin"), *rest = all, *dir;
@@ -102,7 +87,7 @@ static bool clang_find(struct cc *c)
         return false;
     }
     if (!c->clang)
-        c->clang = in_path("clang-19") ? "clang-19"
+        c->clang = cc_in_path("clang-19") ? "clang-19"
                  : access(debian, X_OK) == 0 ? debian : NULL;
     c->plugin = companion(PASS_PLUGIN);
     if (!c->clang)
@@ -166,6 +151,8 @@ static bool word_ours(struct cc *c, const char *word, int *code)
         *code = usage("cc", "-m takes 1 or 2, not \"%s\"", word + 3);
     else if (!strcmp(word, "-fsancai=call"))
         c->call = true;
+    else if (!strcmp(word, "-fsancai=whole"))
+        c->whole = true;
     else if (!strcmp(word, "-fsancai=nobarrier"))
         c->nobarrier = true;
     else if (!strncmp(word, "-fsancai", 8))
@@ -234,109 +221,85 @@ static int words_read(struct cc *c, int argc, char **argv)
     return code;
 }
 
-/* ---- Objects without barriers ------------------------------------------ */
-
-static bool ends(const char *word, const char *with)
-{
-    size_t n = strlen(word), m = strlen(with);
-    return n > m && strcmp(word + n - m, with) == 0;
-}
-
-static bool is_object(const char *word)
-{
-    return word[0] != '-' && (ends(word, ".o") || ends(word, ".a")
-                              || ends(word, ".lo"));
-}
-
-static bool is_marked(const char *at, size_t n)
-{
-    return n < 4 || memcmp(at, "\177ELF", 4) != 0
-        || memmem(at, n, SC_CC_MARK, strlen(SC_CC_MARK));
-}
-
-/* All members of an archive, or the one object. */
-static bool all_marked(const char *at, size_t n)
-{
-    if (n < 8 || memcmp(at, "!<arch>\n", 8) != 0)
-        return is_marked(at, n);
-    for (size_t i = 8; i + 60 <= n;) {
-        size_t size = strtoull(at + i + 48, NULL, 10), begin = i + 60;
-        if (size > n - begin)
-            break;
-        if (!is_marked(at + begin, size))
-            return false;
-        i = begin + size + (size & 1);
-    }
-    return true;
-}
-
-/* Was a file compiled without us?  Says so, once. */
-static bool marks_missing(const char *file, bool say)
-{
-    FILE *f = is_object(file) ? fopen(file, "re") : NULL;
-    char *all = NULL;
-    size_t n = 0, room = 0;
-    bool missing;
-    if (!f)
-        return false;
-    while (!feof(f) && !ferror(f)) {
-        if (n + 65536 > room)
-            all = grow(all, room = 2 * room + 65537);
-        n += fread(all + n, 1, room - n - 1, f);
-    }
-    fclose(f);
-    all[n] = 0;
-    missing = !all_marked(all, n);
-    free(all);
-    if (missing && say)
-        complain("cc: %s was compiled without barriers: all threads of the "
-                 "program will be held while the collector marks", file);
-    return missing;
-}
-
 /* ---- clang ------------------------------------------------------------- */
 
-/* What the pass needs.  Anything but -O0 keeps the marks of lifetimes. */
-static void add_ours(struct cc *c, struct words *w)
+void cc_add_ours(const struct cc *c, struct words *w)
 {
     static const char *const ours[] = {
         "-fno-elide-constructors", "-fno-discard-value-names", "-Xclang",
         "-fexperimental-assignment-tracking=disabled",
         "-Wno-unused-command-line-argument"};
-    word_add(w, text("-fpass-plugin=%s", c->plugin));
     for (size_t i = 0; i < COUNT(ours); i++)
         word_add(w, ours[i]);
     if (!c->debug)
         word_add(w, "-g");
 }
 
-static void options_export(const struct cc *c)
+/* Anything but -O0 keeps the marks of lifetimes. */
+void cc_add_pass(const struct cc *c, struct words *w)
 {
+    word_add(w, text("-fpass-plugin=%s", c->plugin));
+}
+
+/* How an object's code is to be compiled when all of it is known. */
+static bool is_of_code(const char *word)
+{
+    static const char *const begins[] = {"-O", "-g", "-fPIE", "-fpie", "-fPIC",
+                                         "-fpic", "-fno-pie", "-fno-pic",
+                                         "-fno-PIE", "-fno-PIC", "-mcmodel=",
+                                         "-ffunction-sections",
+                                         "-fdata-sections"};
+    for (size_t i = 0; i < COUNT(begins); i++)
+        if (strncmp(word, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}
+
+static void flags_export(const struct cc *c)
+{
+    char *all = text("%s", c->zero ? "-O1\n" : "");
+    for (size_t i = 0; i < c->clangs.n; i++)
+        if (is_of_code(c->clangs.at[i]))
+            all = text("%s%s\n", all, c->clangs.at[i]);
+    setenv(PASS_FLAGS_OF, all, 1);
+}
+
+void cc_options_export(const struct cc *c)
+{
+    if (c->later)
+        flags_export(c);
     setenv(PASS_OPTIONS,
-           text("m=%d%s%s%s%s%s%s", c->m, c->check ? ",check" : "",
-                c->json ? ",json" : "", c->debug ? ",debug" : "",
+           text("m=%d%s%s%s%s%s%s%s", c->later ? 0 : c->m,
+                c->check ? ",check" : "",
+                c->json && !c->later ? ",json" : "",
+                c->later ? ",later" : "", c->debug ? ",debug" : "",
                 c->call ? ",call" : "", c->nobarrier ? ",nobarrier" : "",
                 c->report ? text(",report=%d", c->report) : ""), 1);
 }
 
-/* Its exit status; a shell's numbers if it could not run. */
-static int clang_run(const struct words *w)
+static void run_here(const struct words *w, const char *to)
+{
+    int fd = to ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : 1;
+    if (fd < 0 || (to && dup2(fd, 1) < 0))
+        die("cc: %s: %m", to);
+    execvp(w->at[0], (char **)w->at);
+    complain("cc: %s: %m", w->at[0]);
+    _exit(127);
+}
+
+int cc_run(const struct words *w, const char *to)
 {
     int status;
     pid_t pid = fork();
-    if (pid == 0) {
-        execvp(w->at[0], (char **)w->at);
-        complain("cc: %s: %m", w->at[0]);
-        _exit(127);
-    }
+    if (pid == 0)
+        run_here(w, to);
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         die("cc: %m");
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Copies the findings to standard output, without their marks.  How many of
- * them dangle? */
-static size_t report_show(struct cc *c)
+/* Copies the findings, without their marks. */
+size_t cc_report_show(struct cc *c)
 {
     FILE *from = fdopen(dup(c->report), "r");
     char *line = NULL;
@@ -362,14 +325,15 @@ static int check_one(struct cc *c, size_t source)
                                        "/dev/null"};
     struct words w = {0};
     word_add(&w, c->clang);
-    add_ours(c, &w);
+    cc_add_ours(c, &w);
+    cc_add_pass(c, &w);
     for (size_t i = 0; i < c->clangs.n; i++)
         if (!c->is_source[i] || i == source)
             word_add(&w, c->clangs.at[i]);
     for (size_t i = 0; i < COUNT(last); i++)
         word_add(&w, last[i]);
     word_add(&w, NULL);
-    return clang_run(&w);
+    return cc_run(&w, NULL);
 }
 
 static int check_all(struct cc *c)
@@ -378,17 +342,20 @@ static int check_all(struct cc *c)
     bool failed = false;
     if (!c->nsources)
         return usage("cc", "--check needs a C source");
-    for (size_t i = 0; i < c->clangs.n; i++) {
+    for (size_t i = 0; i < c->clangs.n && !c->whole; i++) {
         if (!c->is_source[i])
             continue;
         failed |= check_one(c, i) != 0;
-        dangling += report_show(c);
+        dangling += cc_report_show(c);
+    }
+    if (c->whole) {
+        failed = whole_check(c) != 0;
+        dangling = cc_report_show(c);
     }
     return failed ? EXIT_USAGE : dangling ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* The runtime behind all that the program itself is made of. */
-static bool add_runtime(struct cc *c, struct words *w)
+bool cc_add_runtime(const struct cc *c, struct words *w)
 {
     const char *run = companion("sancai-cc.o");
     const char *lib = companion("libsancai.a");
@@ -399,7 +366,8 @@ static bool add_runtime(struct cc *c, struct words *w)
         return false;
     }
     for (size_t i = 0; i < c->clangs.n; i++)
-        mixed |= !c->is_source[i] && marks_missing(c->clangs.at[i], !mixed);
+        mixed |= !c->is_source[i] && object_lacks_mark(c->clangs.at[i],
+                                                      !mixed);
     if (mixed || c->nobarrier)
         word_add(w, "-Wl,--defsym=sc_cc_mixed=1");
     word_add(w, run);
@@ -412,28 +380,35 @@ static bool add_runtime(struct cc *c, struct words *w)
 static bool has_input(const struct cc *c)
 {
     for (size_t i = 0; i < c->clangs.n; i++)
-        if (c->is_source[i] || is_object(c->clangs.at[i]))
+        if (c->is_source[i] || object_is(c->clangs.at[i]))
             return true;
     return false;
 }
 
 static int compile(struct cc *c)
 {
+    if (c->whole && !c->no_code && !c->no_link && has_input(c))
+        return whole_link(c);
+    c->later = c->whole;
+    cc_options_export(c);
+
     struct words w = {0};
     int code;
     word_add(&w, c->clang);
-    if (c->nsources && !c->no_code)
-        add_ours(c, &w);
+    if (c->nsources && !c->no_code) {
+        cc_add_ours(c, &w);
+        cc_add_pass(c, &w);
+    }
     for (size_t i = 0; i < c->clangs.n; i++)
         word_add(&w, c->clangs.at[i]);
     if (c->nsources && !c->no_code && c->zero)
         word_add(&w, "-O1");
-    if (!c->no_code && !c->no_link && has_input(c) && !add_runtime(c, &w))
+    if (!c->no_code && !c->no_link && has_input(c) && !cc_add_runtime(c, &w))
         return EXIT_USAGE;
     word_add(&w, NULL);
     if (c->report) {
-        code = clang_run(&w);
-        report_show(c);
+        code = cc_run(&w, NULL);
+        cc_report_show(c);
         return code;
     }
     execvp(w.at[0], (char **)w.at);
@@ -456,6 +431,6 @@ int cc_main(int argc, char **argv)
         return EXIT_USAGE;
     if ((c.check || c.json) && (c.report = memfd_create("report", 0)) < 0)
         die("cc: no memory file for the report: %m");
-    options_export(&c);
+    cc_options_export(&c);
     return c.check ? check_all(&c) : compile(&c);
 }
