@@ -5,7 +5,7 @@
  *   mem2reg: variables without an address become values
  *   names of what is left
  *   solve, callees first; report
- *   move to the heap; mem2reg; barriers
+ *   objects to the stack, variables to the heap; mem2reg; barriers
  *
  * Not more than mem2reg is run before: each variable that has an address must
  * still be one alloca.
@@ -87,8 +87,10 @@ static void stop_optimiser(struct unit *u)
 static void found(struct build *b)
 {
     report_function(b);
-    if (!b->unit->options.check)
+    if (!b->unit->options.check) {
         move_decide(b);
+        stack_decide(b);
+    }
 }
 
 /* The driver looks for this mark in files that are linked. */
@@ -103,6 +105,7 @@ static void mark(struct unit *u)
 
 static void change(struct unit *u)
 {
+    stack_all(u);
     entry_replace(u);
     move_all(u);
     if (!ir_passes(u, "function(mem2reg)"))

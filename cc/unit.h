@@ -7,7 +7,7 @@
  *     |    |- graph, loop, component
  *     |    '- end
  *     |- report                   what was found
- *     '- move, barrier -- entry   code is changed, calls of the runtime
+ *     '- stack, move, barrier -- entry   code is changed, calls of the runtime
  *   plugin -- pass -- place       when clang has optimised all
  *
  * A unit is one module: one source file with all it includes.
@@ -65,6 +65,9 @@ struct unit {
     int nfindings, rfindings;
     struct move *moves;
     int nmoves, rmoves;
+    LLVMValueRef *stacks;   /* allocations that become variables */
+    int nstacks, rstacks;
+    struct table frees;     /* function -> may it free? (stack.c) */
     char *errors;           /* lines */
 };
 
@@ -223,6 +226,10 @@ bool entry_is_fresh(LLVMValueRef call);
 /* Notes which variables of a function are to be moved; moves all noted. */
 void move_decide(struct build *);
 void move_all(struct unit *);
+/* stack.c: notes which allocations of a function can be variables, after it
+ * was reported; makes them so. */
+void stack_decide(struct build *);
+void stack_all(struct unit *);
 /* Puts barriers where they are needed. */
 void barrier_all(struct unit *);
 /* target.c: what an address is an offset from; is it in the frame, or
